@@ -57,9 +57,12 @@ impl Served for App {
 fn content(app: &App, guard: &Guard, own: &str, ping: Ping) -> Router {
     let site = Site::new(app.registries.clone(), own);
     let strike = from_fn_with_state(Arc::clone(app.faults.of_registry()), faults::strike);
-    let content = oci::router().merge(acr::router()).layer(strike);
-    let content = acr::protect(content, app.doorkeeper.clone(), ping);
-    let content = content.merge(acr::login_router(app.doorkeeper.clone()));
+    let gated =
+        |routes: Router| acr::protect(routes.layer(strike.clone()), app.doorkeeper.clone(), ping);
+    // A path is parsed once, before the gate. The gate, the faults and the handler read the result.
+    let content = oci::parse_paths(gated(oci::router()))
+        .merge(acr::parse_paths(gated(acr::router())))
+        .merge(acr::login_router(app.doorkeeper.clone()));
     let content = Proxies::new(&app.config.trusted_proxy).note_for(content);
     // The registry comes first: the guard asks for its own password only if a registry has no logins.
     let content = site.select_for(guard.protect_content(content));

@@ -1,14 +1,32 @@
-//! Arbitrary text as the parts of a request that the OCI surface parses: path, `Range`, `Content-Range`, names, digests.
+//! Arbitrary text as the parts of a request that the content routes parse: path, `Range`, `Content-Range`, names, digests.
 #![no_main]
 
-use sealyard::oci::{ByteRange, ContentRange, Route};
+use axum::body::Body;
+use axum::{Extension, Router};
+use futures::executor::block_on;
+use http::{Request, Uri};
+use sealyard::oci::{ByteRange, ContentRange};
 use sealyard::registry::{Digest, RepositoryName, Tag};
+use sealyard::{acr, oci};
+use tower::ServiceExt as _;
+
+/// Every route that is read from a path has a method.
+async fn check(oci: Extension<oci::ParsedPath>, acr: Extension<acr::ParsedPath>) {
+    if let Some(route) = oci.route() {
+        assert!(!route.methods().is_empty());
+    }
+    if let Some(route) = acr.route() {
+        assert!(!route.methods().is_empty());
+    }
+}
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let paths = acr::parse_paths(oci::parse_paths(Router::new().fallback(check)));
     let text = String::from_utf8_lossy(data);
     for text in text.split('\n') {
-        if let Ok(route) = Route::of(text) {
-            assert!(!route.methods().is_empty());
+        if let Ok(uri) = text.parse::<Uri>() {
+            let request = Request::builder().uri(uri).body(Body::empty()).unwrap();
+            assert!(block_on(paths.clone().oneshot(request)).unwrap().status().is_success());
         }
         if let Ok(Some(range)) = ByteRange::of_header(text) {
             for len in [0, 1, 1000, u64::MAX] {

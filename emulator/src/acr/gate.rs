@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::challenge::Challenge;
 use super::need::Needs;
-use crate::oci::Route;
+use crate::oci::{ParsedPath, Route};
 use crate::registry::{Access, AccessError, Credentials, Doorkeeper, Registry};
 
 /// The response of a listener to `GET /v2/` without a login, if the registry has anonymous access.
@@ -40,7 +40,8 @@ async fn gate(
     next: Next,
 ) -> Response {
     if registry.is_open() {
-        let is_base = matches!(Route::of(request.uri().path()), Ok(Route::Base));
+        let path = request.extensions().get::<ParsedPath>();
+        let is_base = path.and_then(ParsedPath::route).is_some_and(|route| *route == Route::Base);
         if ping == Ping::Challenge && is_base && !request.headers().contains_key(AUTHORIZATION) {
             return Challenge::of(&request.into_parts().0, None).refuse(AccessError::Nobody);
         }

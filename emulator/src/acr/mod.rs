@@ -33,5 +33,5 @@ pub use self::forwarded::Proxies;
 pub use self::gate::{Ping, protect};
 pub use self::oauth2::router as login_router;
 pub use self::query::{ListQuery, ListQueryError};
-pub use self::route::{Route, RouteError};
+pub use self::route::{ParsedPath, Route, RouteError, RouteKind, parse_paths};
 pub use self::router::router;

@@ -1,12 +1,12 @@
-//! The access that a request needs, read from its method and path before the request is processed.
+//! The access that a request needs, from its method and its parsed path, before the request is processed.
 //!
 //! A path without a route needs a login too, so that a stranger learns nothing from the response.
 
 use http::request::Parts;
 use http::{Method, Uri};
 
-use super::route::Route as AcrRoute;
-use crate::oci::{Query, Route as OciRoute};
+use super::route::{ParsedPath as AcrPath, Route as AcrRoute};
+use crate::oci::{ParsedPath as OciPath, Query, Route as OciRoute};
 use crate::registry::{Action, Actions, Need, RepositoryName, Scope};
 
 /// The access that a request needs, and a second repository that it reads: the source of a mount.
@@ -19,11 +19,12 @@ pub(super) struct Needs {
 impl Needs {
     /// The access that a request to `/v2/` or `/acr/v1/` needs.
     pub(super) fn of(head: &Parts) -> Self {
-        let path = head.uri.path();
-        if let Ok(route) = OciRoute::of(path) {
-            return Self::of_oci(route, &head.method, &head.uri);
+        let (method, extensions) = (&head.method, &head.extensions);
+        if let Some(route) = extensions.get::<OciPath>().and_then(OciPath::route) {
+            return Self::of_oci(route, method, &head.uri);
         }
-        let need = AcrRoute::of(path).map_or(Need::Login, |route| of_acr(route, &head.method));
+        let route = extensions.get::<AcrPath>().and_then(AcrPath::route);
+        let need = route.map_or(Need::Login, |route| of_acr(route, method));
         Self { need, mount_from: None }
     }
 
@@ -44,14 +45,14 @@ impl Needs {
         scopes
     }
 
-    fn of_oci(route: OciRoute, method: &Method, uri: &Uri) -> Self {
+    fn of_oci(route: &OciRoute, method: &Method, uri: &Uri) -> Self {
         let mut mount_from = None;
         let need = match route {
             OciRoute::Base => Need::Login,
             OciRoute::Catalog => Need::Catalog,
             // Clients that asked only for pull get a challenge, and ask again (Azure/acr#600, renovatebot/renovate#14708).
-            OciRoute::Tags { name } => Need::action(name, Action::MetadataRead),
-            OciRoute::Referrers { name, .. } => Need::action(name, Action::Pull),
+            OciRoute::Tags { name } => Need::action(name.clone(), Action::MetadataRead),
+            OciRoute::Referrers { name, .. } => Need::action(name.clone(), Action::Pull),
             OciRoute::Manifest { name, .. } | OciRoute::Blob { name, .. } => {
                 of_content(name, method)
             }
@@ -66,7 +67,7 @@ impl Needs {
     }
 }
 
-fn of_acr(route: AcrRoute, method: &Method) -> Need {
+fn of_acr(route: &AcrRoute, method: &Method) -> Need {
     match route {
         AcrRoute::Catalog => Need::Catalog,
         AcrRoute::Repository { name }
@@ -75,29 +76,29 @@ fn of_acr(route: AcrRoute, method: &Method) -> Need {
         | AcrRoute::Manifests { name }
         | AcrRoute::Manifest { name, .. } => match *method {
             Method::PATCH => Need::Repository {
-                name,
+                name: name.clone(),
                 any: Actions::from_iter([Action::MetadataWrite]),
                 ask: Actions::from_iter([Action::MetadataWrite, Action::MetadataRead]),
             },
-            Method::DELETE => Need::action(name, Action::Delete),
-            _ => Need::action(name, Action::MetadataRead),
+            Method::DELETE => Need::action(name.clone(), Action::Delete),
+            _ => Need::action(name.clone(), Action::MetadataRead),
         },
         AcrRoute::Deleted => Need::Login,
     }
 }
 
-fn of_content(name: RepositoryName, method: &Method) -> Need {
+fn of_content(name: &RepositoryName, method: &Method) -> Need {
     match *method {
-        Method::DELETE => Need::action(name, Action::Delete),
+        Method::DELETE => Need::action(name.clone(), Action::Delete),
         Method::PUT => push(name),
-        _ => Need::action(name, Action::Pull),
+        _ => Need::action(name.clone(), Action::Pull),
     }
 }
 
 /// A push. The challenge asks for pull as well, because clients first check which blobs exist.
-fn push(name: RepositoryName) -> Need {
+fn push(name: &RepositoryName) -> Need {
     Need::Repository {
-        name,
+        name: name.clone(),
         any: Actions::from_iter([Action::Push]),
         ask: Actions::from_iter([Action::Pull, Action::Push]),
     }
@@ -105,41 +106,47 @@ fn push(name: RepositoryName) -> Need {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Body;
+    use axum::extract::Request;
+    use axum::{Extension, Router};
+    use tower::ServiceExt as _;
+
+    use super::super::route::parse_paths;
     use super::*;
 
-    #[track_caller]
-    fn check(method: &Method, path: &str, scopes: &str) {
-        let (head, ()) = http::Request::builder()
-            .method(method.clone())
-            .uri(path)
-            .body(())
-            .unwrap()
-            .into_parts();
-        let scopes_of: Vec<String> =
-            Needs::of(&head).scopes().iter().map(ToString::to_string).collect();
-        assert_eq!(scopes_of.join(" "), scopes, "{method} {path}");
+    async fn check(method: &Method, path: &str, scopes: &str) {
+        let routes = Router::new().fallback(async |request: Request| {
+            let needs = Needs::of(&request.into_parts().0);
+            let scopes: Vec<_> = needs.scopes().iter().map(ToString::to_string).collect();
+            Extension(scopes.join(" "))
+        });
+        let routes = parse_paths(crate::oci::parse_paths(routes));
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let answer = routes.oneshot(request).await.unwrap();
+        assert_eq!(answer.extensions().get::<String>().unwrap(), scopes, "{method} {path}");
     }
 
-    #[test]
-    fn every_route_needs_the_scope_of_its_method() {
+    #[tokio::test]
+    async fn every_route_needs_the_scope_of_its_method() {
         let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         let manifest = format!("/v2/a/b/manifests/{digest}");
-        check(&Method::GET, "/v2/", "");
-        check(&Method::GET, "/v2/_catalog", "registry:catalog:*");
-        check(&Method::GET, "/acr/v1/_catalog", "registry:catalog:*");
-        check(&Method::GET, "/v2/a/tags/list", "repository:a:metadata_read");
-        check(&Method::HEAD, &manifest, "repository:a/b:pull");
-        check(&Method::PUT, &manifest, "repository:a/b:pull,push");
-        check(&Method::DELETE, &manifest, "repository:a/b:delete");
-        check(&Method::POST, "/v2/a/blobs/uploads/", "repository:a:pull,push");
+        check(&Method::GET, "/v2/", "").await;
+        check(&Method::GET, "/v2/_catalog", "registry:catalog:*").await;
+        check(&Method::GET, "/acr/v1/_catalog", "registry:catalog:*").await;
+        check(&Method::GET, "/v2/a/tags/list", "repository:a:metadata_read").await;
+        check(&Method::HEAD, &manifest, "repository:a/b:pull").await;
+        check(&Method::PUT, &manifest, "repository:a/b:pull,push").await;
+        check(&Method::DELETE, &manifest, "repository:a/b:delete").await;
+        check(&Method::POST, "/v2/a/blobs/uploads/", "repository:a:pull,push").await;
         check(
             &Method::POST,
             &format!("/v2/a/blobs/uploads/?mount={digest}&from=c"),
             "repository:a:pull,push repository:c:pull",
-        );
-        check(&Method::GET, "/acr/v1/a/_tags", "repository:a:metadata_read");
-        check(&Method::PATCH, "/acr/v1/a", "repository:a:metadata_read,metadata_write");
-        check(&Method::DELETE, "/acr/v1/a/_tags/v1", "repository:a:delete");
-        check(&Method::GET, "/v2/UPPER/tags/list", "");
+        )
+        .await;
+        check(&Method::GET, "/acr/v1/a/_tags", "repository:a:metadata_read").await;
+        check(&Method::PATCH, "/acr/v1/a", "repository:a:metadata_read,metadata_write").await;
+        check(&Method::DELETE, "/acr/v1/a/_tags/v1", "repository:a:delete").await;
+        check(&Method::GET, "/v2/UPPER/tags/list", "").await;
     }
 }

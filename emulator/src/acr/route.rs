@@ -2,10 +2,15 @@
 //!
 //! No component of a repository name begins with an underscore, so the segments of the API cannot be part of a name.
 
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
 use http::Method;
 use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
+use crate::oci::route_kinds;
 use crate::registry::{Digest, DigestError, NameError, RepositoryName, Tag};
 
 /// The object of a path, in domain types.
@@ -46,6 +51,23 @@ pub enum Route {
     Deleted,
 }
 
+route_kinds! {
+    /// `/acr/v1/_catalog`
+    Catalog,
+    /// `/acr/v1/<name>`
+    Repository,
+    /// `/acr/v1/<name>/_tags`
+    Tags,
+    /// `/acr/v1/<name>/_tags/<tag>`
+    Tag,
+    /// `/acr/v1/<name>/_manifests`
+    Manifests,
+    /// `/acr/v1/<name>/_manifests/<digest>`
+    Manifest,
+    /// `/acr/v1/_deleted/…`: soft delete.
+    Deleted,
+}
+
 /// A path without a route.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
@@ -61,9 +83,37 @@ pub enum RouteError {
     Digest(#[from] DigestError),
 }
 
+/// The route of a request, or the reason why its path has none. [`parse_paths`] adds it to the request.
+#[derive(Clone, Debug)]
+pub struct ParsedPath(Result<Route, RouteError>);
+
+impl ParsedPath {
+    /// The route, if the path has one.
+    pub fn route(&self) -> Option<&Route> {
+        self.0.as_ref().ok()
+    }
+
+    pub(super) fn into_result(self) -> Result<Route, RouteError> {
+        self.0
+    }
+}
+
+/// Adds the [`ParsedPath`] to each request for these routes below `/acr/v1/`, before all their layers.
+///
+/// Only this function parses a path: the parser is private to this file, so a layer or a handler cannot parse it again.
+pub fn parse_paths(routes: Router) -> Router {
+    routes.layer(from_fn(parse))
+}
+
+async fn parse(mut request: Request, next: Next) -> Response {
+    let parsed = ParsedPath(Route::of(request.uri().path()));
+    request.extensions_mut().insert(parsed);
+    next.run(request).await
+}
+
 impl Route {
     /// Reads a path as it is in the request line. Clients may percent-encode the slashes of a name.
-    pub fn of(path: &str) -> Result<Self, RouteError> {
+    fn of(path: &str) -> Result<Self, RouteError> {
         let decoded = percent_decode_str(path).decode_utf8().map_err(|_| RouteError::NoRoute)?;
         let rest = decoded.strip_prefix("/acr/v1/").ok_or(RouteError::NoRoute)?;
         let segments: Vec<&str> = rest.split('/').collect();
@@ -86,15 +136,33 @@ impl Route {
         }
     }
 
+    /// The kind of the route.
+    pub fn kind(&self) -> RouteKind {
+        match self {
+            Self::Catalog => RouteKind::Catalog,
+            Self::Repository { .. } => RouteKind::Repository,
+            Self::Tags { .. } => RouteKind::Tags,
+            Self::Tag { .. } => RouteKind::Tag,
+            Self::Manifests { .. } => RouteKind::Manifests,
+            Self::Manifest { .. } => RouteKind::Manifest,
+            Self::Deleted => RouteKind::Deleted,
+        }
+    }
+
     /// The methods of the route.
     pub fn methods(&self) -> &'static [Method] {
+        self.kind().methods()
+    }
+}
+
+impl RouteKind {
+    /// The methods of the route.
+    pub fn methods(self) -> &'static [Method] {
         match self {
-            Self::Catalog | Self::Tags { .. } | Self::Manifests { .. } => &[Method::GET],
+            Self::Catalog | Self::Tags | Self::Manifests => &[Method::GET],
             // A manifest is deleted at `/v2/`.
-            Self::Manifest { .. } => &[Method::GET, Method::PATCH],
-            Self::Repository { .. } | Self::Tag { .. } => {
-                &[Method::GET, Method::PATCH, Method::DELETE]
-            }
+            Self::Manifest => &[Method::GET, Method::PATCH],
+            Self::Repository | Self::Tag => &[Method::GET, Method::PATCH, Method::DELETE],
             Self::Deleted => &[Method::GET, Method::POST],
         }
     }

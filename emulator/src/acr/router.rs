@@ -7,24 +7,32 @@ use axum::{Extension, Router};
 use http::Method;
 
 use super::error::AcrError;
-use super::route::Route;
+use super::route::{ParsedPath, Route};
 use super::{manifests, patch, repositories, tags};
 use crate::oci::ErrorReply;
 use crate::registry::{Registry, Target};
 
-/// The routes below `/acr/v1/` of the registry that was selected for the request.
+/// The routes below `/acr/v1/` of the registry that was selected for the request. A request has its [`ParsedPath`] as an extension.
 pub fn router() -> Router {
     Router::new().route("/acr/v1/{*path}", any(dispatch))
 }
 
-async fn dispatch(Extension(registry): Extension<Registry>, request: Request) -> Response {
-    handle(&registry, request).await.unwrap_or_else(IntoResponse::into_response)
+async fn dispatch(
+    Extension(registry): Extension<Registry>,
+    Extension(path): Extension<ParsedPath>,
+    request: Request,
+) -> Response {
+    handle(&registry, path, request).await.unwrap_or_else(IntoResponse::into_response)
 }
 
-async fn handle(registry: &Registry, request: Request) -> Result<Response, ErrorReply> {
+async fn handle(
+    registry: &Registry,
+    path: ParsedPath,
+    request: Request,
+) -> Result<Response, ErrorReply> {
     let (head, body) = request.into_parts();
     let method = head.method.clone();
-    let route = Route::of(head.uri.path()).map_err(AcrError::Route)?;
+    let route = path.into_result().map_err(AcrError::Route)?;
     if !route.methods().contains(&method) {
         return Err(ErrorReply::method_not_allowed(&method, route.methods()));
     }

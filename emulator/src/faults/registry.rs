@@ -19,7 +19,7 @@ use http::{HeaderValue, Method, StatusCode};
 use http_body::Body as _;
 use serde_json::Value;
 
-use crate::oci::{Code, ErrorReply, Route};
+use crate::oci::{Code, ErrorReply, ParsedPath, RouteKind};
 
 /// Each kind of route, and its methods.
 const CLASSES: &[(&str, &[Method])] = &[
@@ -44,20 +44,25 @@ pub(super) fn classes() -> impl Iterator<Item = String> {
 }
 
 /// The class of a request, or `None` if the registry has no such route.
-fn class_of(method: &Method, path: &str) -> Option<String> {
-    if path.starts_with("/acr/") {
-        return Some(format!("acr/{method}"));
-    }
-    let noun = match Route::of(path).ok()? {
-        Route::Base => "base",
-        Route::Catalog => "catalog",
-        Route::Tags { .. } => "tags",
-        Route::Referrers { .. } => "referrers",
-        Route::Manifest { .. } => "manifests",
-        Route::Blob { .. } => "blobs",
-        Route::Uploads { .. } | Route::Upload { .. } => "uploads",
+fn class_of(request: &Request) -> Option<String> {
+    let noun = if request.uri().path().starts_with("/acr/") {
+        "acr"
+    } else {
+        noun_of(request.extensions().get::<ParsedPath>()?.route()?.kind())
     };
-    Some(format!("{noun}/{method}"))
+    Some(format!("{noun}/{}", request.method()))
+}
+
+fn noun_of(kind: RouteKind) -> &'static str {
+    match kind {
+        RouteKind::Base => "base",
+        RouteKind::Catalog => "catalog",
+        RouteKind::Tags => "tags",
+        RouteKind::Referrers => "referrers",
+        RouteKind::Manifest => "manifests",
+        RouteKind::Blob => "blobs",
+        RouteKind::Uploads | RouteKind::Upload => "uploads",
+    }
 }
 
 /// Injects the requested faults into a request.
@@ -66,7 +71,7 @@ pub async fn strike(State(faults): State<Arc<Faults>>, request: Request, next: N
     if faults.is_empty() {
         return next.run(request).await;
     }
-    let Some(class) = class_of(request.method(), request.uri().path()) else {
+    let Some(class) = class_of(&request) else {
         return next.run(request).await;
     };
     let plan = faults.plan(&class, false);
@@ -145,34 +150,46 @@ fn cut(response: Response) -> Response {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use axum::{Extension, Router};
+    use tower::ServiceExt as _;
 
-    #[test]
-    fn each_method_of_each_route_has_a_class_and_there_are_no_others() {
+    use super::*;
+    use crate::oci::parse_paths;
+
+    async fn class(method: &Method, path: &str) -> Option<String> {
+        let classes =
+            Router::new().fallback(async |request: Request| Extension(class_of(&request)));
+        let request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
+        let answer = parse_paths(classes).oneshot(request).await.unwrap();
+        answer.extensions().get::<Option<String>>().unwrap().clone()
+    }
+
+    #[tokio::test]
+    async fn each_method_of_each_route_has_a_class_and_there_are_no_others() {
         let digest = format!("sha256:{}", "0".repeat(64));
         let upload = "00000000-0000-4000-8000-000000000000";
-        let paths = [
-            "/v2/".to_owned(),
-            "/v2/_catalog".to_owned(),
-            "/v2/app/tags/list".to_owned(),
-            format!("/v2/app/referrers/{digest}"),
-            "/v2/app/manifests/v1".to_owned(),
-            format!("/v2/app/blobs/{digest}"),
-            "/v2/app/blobs/uploads/".to_owned(),
-            format!("/v2/app/blobs/uploads/{upload}"),
-        ];
         let mut met = std::collections::BTreeSet::new();
-        for path in paths {
-            for method in Route::of(&path).unwrap().methods() {
-                met.insert(class_of(method, &path).unwrap());
+        for kind in RouteKind::ALL {
+            let path = match kind {
+                RouteKind::Base => "/v2/".to_owned(),
+                RouteKind::Catalog => "/v2/_catalog".to_owned(),
+                RouteKind::Tags => "/v2/app/tags/list".to_owned(),
+                RouteKind::Referrers => format!("/v2/app/referrers/{digest}"),
+                RouteKind::Manifest => "/v2/app/manifests/v1".to_owned(),
+                RouteKind::Blob => format!("/v2/app/blobs/{digest}"),
+                RouteKind::Uploads => "/v2/app/blobs/uploads/".to_owned(),
+                RouteKind::Upload => format!("/v2/app/blobs/uploads/{upload}"),
+            };
+            for method in kind.methods() {
+                met.insert(class(method, &path).await.unwrap());
             }
         }
 
         for method in [Method::GET, Method::PATCH, Method::DELETE] {
-            met.insert(class_of(&method, "/acr/v1/_catalog").unwrap());
+            met.insert(class(&method, "/acr/v1/_catalog").await.unwrap());
         }
 
         assert_eq!(met, classes().collect());
-        assert_eq!(class_of(&Method::GET, "/_sealyard/health"), None);
+        assert_eq!(class(&Method::GET, "/_sealyard/health").await, None);
     }
 }

@@ -5,10 +5,15 @@
 
 use std::str::FromStr as _;
 
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
 use http::Method;
 use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
+use super::kinds::route_kinds;
 use crate::registry::{Digest, DigestError, NameError, Reference, RepositoryName, UploadId};
 
 /// The object of a path below `/v2/`, in domain types.
@@ -58,23 +63,7 @@ pub enum Route {
     },
 }
 
-/// Makes the enumeration of the kinds, and the list of all of them, from one list.
-macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident,)+) => {
-        /// A route without its parts: for tests and for all that does not depend on them.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum RouteKind {
-            $($(#[$doc])* $kind,)+
-        }
-
-        impl RouteKind {
-            /// All kinds. Tests go through them, so that a new route fails until it has its cases.
-            pub const ALL: &[Self] = &[$(Self::$kind,)+];
-        }
-    };
-}
-
-kinds! {
+route_kinds! {
     /// `/v2/`
     Base,
     /// `/v2/_catalog`
@@ -113,9 +102,37 @@ pub enum RouteError {
     Upload(String),
 }
 
+/// The route of a request, or the reason why its path has none. [`parse_paths`] adds it to the request.
+#[derive(Clone, Debug)]
+pub struct ParsedPath(Result<Route, RouteError>);
+
+impl ParsedPath {
+    /// The route, if the path has one.
+    pub fn route(&self) -> Option<&Route> {
+        self.0.as_ref().ok()
+    }
+
+    pub(super) fn into_result(self) -> Result<Route, RouteError> {
+        self.0
+    }
+}
+
+/// Adds the [`ParsedPath`] to each request for these routes below `/v2/`, before all their layers.
+///
+/// Only this function parses a path: the parser is private to this file, so a layer or a handler cannot parse it again.
+pub fn parse_paths(routes: Router) -> Router {
+    routes.layer(from_fn(parse))
+}
+
+async fn parse(mut request: Request, next: Next) -> Response {
+    let parsed = ParsedPath(Route::of(request.uri().path()));
+    request.extensions_mut().insert(parsed);
+    next.run(request).await
+}
+
 impl Route {
     /// Reads a path as it is in the request line, with its percent-encoding.
-    pub fn of(path: &str) -> Result<Self, RouteError> {
+    fn of(path: &str) -> Result<Self, RouteError> {
         let decoded = percent_decode_str(path).decode_utf8().map_err(|_| RouteError::NoRoute)?;
         let rest = decoded.strip_prefix("/v2").ok_or(RouteError::NoRoute)?;
         let rest = match rest {

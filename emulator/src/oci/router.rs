@@ -9,12 +9,12 @@ use http::{HeaderValue, Method, header};
 
 use super::error::ErrorReply;
 use super::headers::API_VERSION;
-use super::route::Route;
+use super::route::{ParsedPath, Route};
 use super::{blobs, lists, manifests, uploads};
 use crate::registry::Registry;
 
-/// The routes below `/v2/`. A request has its [`Registry`] as an extension: the caller of these
-/// routes has selected it, by name or by port.
+/// The routes below `/v2/`. A request has two extensions: its [`Registry`], which the caller of these routes has selected by
+/// name or by port, and its [`ParsedPath`].
 pub fn router() -> Router {
     Router::new()
         .route("/v2", any(dispatch))
@@ -23,8 +23,12 @@ pub fn router() -> Router {
 }
 
 /// Passes a request to its handler. Only the base route answers without the key's admission.
-async fn dispatch(Extension(registry): Extension<Registry>, request: Request) -> Response {
-    let mut response = match handle(&registry, request).await {
+async fn dispatch(
+    Extension(registry): Extension<Registry>,
+    Extension(path): Extension<ParsedPath>,
+    request: Request,
+) -> Response {
+    let mut response = match handle(&registry, path, request).await {
         Ok(response) => response,
         Err(reply) => reply.into_response(),
     };
@@ -32,10 +36,14 @@ async fn dispatch(Extension(registry): Extension<Registry>, request: Request) ->
     response
 }
 
-async fn handle(registry: &Registry, request: Request) -> Result<Response, ErrorReply> {
+async fn handle(
+    registry: &Registry,
+    path: ParsedPath,
+    request: Request,
+) -> Result<Response, ErrorReply> {
     let (head, body) = request.into_parts();
     let method = head.method.clone();
-    let route = Route::of(head.uri.path()).map_err(|error| ErrorReply::of_route(error, &method))?;
+    let route = path.into_result().map_err(|error| ErrorReply::of_route(error, &method))?;
     if !route.methods().contains(&method) {
         return Err(ErrorReply::method_not_allowed(&method, route.methods()));
     }

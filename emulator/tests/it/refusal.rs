@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use reqwest::{Method, StatusCode};
-use sealyard::oci::RouteKind;
+use sealyard::{acr, oci};
 
 use crate::support::{content, start, start_with_clock};
 
@@ -65,23 +65,40 @@ async fn a_revocation_cuts_a_running_download_which_never_ends_cleanly() {
 #[tokio::test]
 async fn every_content_route_is_refused_and_the_base_route_and_health_are_not() {
     let (_emulator, client) = start().await;
-    client.push_image("app", "v1", &[b"layer"]).await;
+    let manifest = client.push_image("app", "v1", &[b"layer"]).await;
     let upload = client.begin("app").await;
     client.key("disable").await;
 
     let digest = content::digest(b"layer");
-    for kind in RouteKind::ALL {
+    let mut requests = Vec::new();
+    for kind in oci::RouteKind::ALL {
         let path = match kind {
-            RouteKind::Base => continue,
-            RouteKind::Catalog => "/v2/_catalog".to_owned(),
-            RouteKind::Tags => "/v2/app/tags/list".to_owned(),
-            RouteKind::Referrers => format!("/v2/app/referrers/{digest}"),
-            RouteKind::Manifest => "/v2/app/manifests/v1".to_owned(),
-            RouteKind::Blob => format!("/v2/app/blobs/{digest}"),
-            RouteKind::Uploads => "/v2/app/blobs/uploads/".to_owned(),
-            RouteKind::Upload => upload.clone(),
+            oci::RouteKind::Base => continue,
+            oci::RouteKind::Catalog => "/v2/_catalog".to_owned(),
+            oci::RouteKind::Tags => "/v2/app/tags/list".to_owned(),
+            oci::RouteKind::Referrers => format!("/v2/app/referrers/{digest}"),
+            oci::RouteKind::Manifest => "/v2/app/manifests/v1".to_owned(),
+            oci::RouteKind::Blob => format!("/v2/app/blobs/{digest}"),
+            oci::RouteKind::Uploads => "/v2/app/blobs/uploads/".to_owned(),
+            oci::RouteKind::Upload => upload.clone(),
         };
-        for method in kind.methods() {
+        requests.push((path, kind.methods()));
+    }
+    let manifest = content::digest(&manifest);
+    for kind in acr::RouteKind::ALL {
+        let path = match kind {
+            acr::RouteKind::Catalog => "/acr/v1/_catalog".to_owned(),
+            acr::RouteKind::Repository => "/acr/v1/app".to_owned(),
+            acr::RouteKind::Tags => "/acr/v1/app/_tags".to_owned(),
+            acr::RouteKind::Tag => "/acr/v1/app/_tags/v1".to_owned(),
+            acr::RouteKind::Manifests => "/acr/v1/app/_manifests".to_owned(),
+            acr::RouteKind::Manifest => format!("/acr/v1/app/_manifests/{manifest}"),
+            acr::RouteKind::Deleted => "/acr/v1/_deleted/app".to_owned(),
+        };
+        requests.push((path, kind.methods()));
+    }
+    for (path, methods) in requests {
+        for method in methods {
             let refused = client.send(method.clone(), &path, "").await;
             assert_eq!(refused.status, StatusCode::FORBIDDEN, "{method} {path}");
             if method != Method::HEAD {

@@ -2,10 +2,11 @@
 
 use futures::StreamExt as _;
 use reqwest::{Method, StatusCode};
-use sealyard::oci::{Route, RouteKind};
 use sealyard::registry::{Algorithm, Digest};
+use sealyard::{acr, oci};
 
 use crate::support::client::Answer;
+use crate::support::paths::{PathKind, kind_of};
 use crate::support::{content, start};
 
 #[tokio::test]
@@ -50,12 +51,24 @@ async fn every_refused_request_has_the_status_and_code_of_the_specification() {
         (Method::PUT, format!("/v2/app/referrers/{layer}"), 405, "UNSUPPORTED"),
         (Method::GET, "/v2/app".into(), 404, "UNSUPPORTED"),
         (Method::GET, "/elsewhere".into(), 404, "UNSUPPORTED"),
+        (Method::GET, "/acr/v1/_catalog?n=many".into(), 400, "UNSUPPORTED"),
+        (Method::GET, "/acr/v1/nosuch".into(), 404, "NAME_UNKNOWN"),
+        (Method::GET, "/acr/v1/nosuch/_tags".into(), 404, "NAME_UNKNOWN"),
+        (Method::DELETE, "/acr/v1/app/_tags/v9".into(), 404, "TAG_UNKNOWN"),
+        (Method::GET, "/acr/v1/app/_manifests?orderby=size".into(), 400, "UNSUPPORTED"),
+        (Method::GET, format!("/acr/v1/app/_manifests/{unknown}"), 404, "MANIFEST_UNKNOWN"),
+        (Method::POST, "/acr/v1/_deleted/app".into(), 405, "UNSUPPORTED"),
+        (Method::GET, "/acr/v1/_other".into(), 404, "UNSUPPORTED"),
     ];
 
-    let kind = |path: &str| Route::of(path.split('?').next()?).ok().map(|route| route.kind());
-    for known in RouteKind::ALL {
-        let has_case = rows.iter().any(|(_, path, ..)| kind(path) == Some(*known));
-        assert!(has_case, "there is no error case of the route {known:?}");
+    let mut with_case = Vec::new();
+    for (_, path, ..) in &rows {
+        with_case.extend(kind_of(path).await);
+    }
+    let of_oci = oci::RouteKind::ALL.iter().copied().map(PathKind::Oci);
+    let of_acr = acr::RouteKind::ALL.iter().copied().map(PathKind::Acr);
+    for known in of_oci.chain(of_acr) {
+        assert!(with_case.contains(&known), "there is no error case of the route {known:?}");
     }
     for (method, path, status, code) in rows {
         let answer = client.send(method.clone(), &path, "").await;

@@ -4,6 +4,7 @@ pub(crate) mod arm;
 pub(crate) mod azure;
 pub(crate) mod client;
 pub(crate) mod content;
+pub(crate) mod paths;
 pub(crate) mod process;
 pub(crate) mod program;
 pub(crate) mod raw;
