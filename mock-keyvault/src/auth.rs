@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Response};
 
 use crate::error::ApiError;
 use crate::host::Site;
-use crate::vault::Caller;
+use crate::model::Caller;
 use azure_emulator_core::identity::{
     Issuer, OWNER_CLIENT_ID, OWNER_OBJECT_ID, Principal, PrincipalKind, TENANT,
 };

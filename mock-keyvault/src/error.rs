@@ -14,9 +14,9 @@ use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
-use crate::vault::error::{Misfit, VaultError};
-use crate::vault::key::KeyOperation;
-use crate::vault::{Caller, KeyReference};
+use crate::model::error::{Misfit, VaultError};
+use crate::model::key::KeyOperation;
+use crate::model::{Caller, KeyReference};
 use azure_emulator_core::identity::TokenRefused;
 use azure_emulator_core::lines::Unwritable;
 

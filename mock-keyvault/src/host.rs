@@ -3,7 +3,7 @@
 //! Called by the router. Answers render URIs (key ids, next links, the challenge) from the host that the client used, never from
 //! the listener's address: so mapped ports and container aliases work.
 
-use crate::vault::names::VaultName;
+use crate::model::names::VaultName;
 
 /// The site that a request is for.
 #[derive(Clone, Debug, PartialEq, Eq)]

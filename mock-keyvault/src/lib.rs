@@ -64,6 +64,7 @@ mod graph;
 mod guard;
 mod host;
 mod interference;
+mod model;
 mod operation;
 mod router;
 mod server;

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::vault::names::VaultName;
+use crate::model::names::VaultName;
 use azure_emulator_core::changes::{ChangeKind, Changes};
 use azure_emulator_core::clock::Clock;
 use azure_emulator_core::duration::IsoDuration;

@@ -14,8 +14,8 @@ use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 
 use super::{AdminError, read};
+use crate::model::error::VaultError;
 use crate::router::App;
-use crate::vault::error::VaultError;
 use azure_emulator_core::clock::ClockRequest;
 use azure_emulator_core::room::Purpose;
 

@@ -25,8 +25,8 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use crate::guard::NotAdmitted;
+use crate::model::error::VaultError;
 use crate::router::App;
-use crate::vault::error::VaultError;
 use azure_emulator_core::identity;
 
 /// The prefix of all paths of the admin API.

@@ -12,8 +12,8 @@ use http::{Method, Request};
 use serde_json::json;
 
 use super::AdminError;
+use crate::model::error::VaultError;
 use crate::router::App;
-use crate::vault::error::VaultError;
 
 pub(super) async fn answer(app: &Arc<App>, request: Request<Body>) -> Result<Response, AdminError> {
     if request.method() != Method::POST {

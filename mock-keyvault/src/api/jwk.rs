@@ -9,9 +9,10 @@ use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
 use super::parameters::{AttributesIn, Family, Kty, SecretText, bad, curve, decoded};
-use crate::vault::ec::EcPublic;
-use crate::vault::error::VaultError;
-use crate::vault::{KeyParts, NewVersion, RsaParts};
+use crate::model::ec::EcPublic;
+use crate::model::error::VaultError;
+use crate::model::rsa::RsaParts;
+use crate::vault::{KeyParts, NewVersion};
 
 /// `KeyImportParameters`.
 #[derive(Debug, Deserialize)]

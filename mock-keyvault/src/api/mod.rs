@@ -23,10 +23,11 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::error::{ApiError, JSON};
+use crate::model::KeyReference;
+use crate::model::error::VaultError;
+use crate::model::names::{KeyName, KeyVersion, VaultName};
 use crate::operation::{Asked, Operation};
-use crate::vault::error::VaultError;
-use crate::vault::names::{KeyName, KeyVersion, VaultName};
-use crate::vault::{KeyReference, Purpose, Vaults};
+use crate::vault::{Purpose, Vaults};
 
 pub(crate) use query::Query;
 

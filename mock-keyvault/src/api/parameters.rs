@@ -12,12 +12,13 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
-use crate::vault::algorithm::{EncryptionAlgorithm, SignatureAlgorithm};
-use crate::vault::ec::Curve;
-use crate::vault::error::VaultError;
-use crate::vault::key::KeyOperation;
-use crate::vault::rsa::{EXPONENT, KeySize};
-use crate::vault::{KeyChanges, KeyShape, NewKey, NewVersion};
+use crate::model::algorithm::{EncryptionAlgorithm, SignatureAlgorithm};
+use crate::model::ec::Curve;
+use crate::model::error::VaultError;
+use crate::model::key::KeyOperation;
+use crate::model::material::KeyShape;
+use crate::model::rsa::{EXPONENT, KeySize};
+use crate::vault::{KeyChanges, NewKey, NewVersion};
 
 const MAX_TAGS: usize = 15;
 const MAX_TAG_LEN: usize = 256;

@@ -5,8 +5,8 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
+use crate::model::error::VaultError;
 use crate::vault::PageRequest;
-use crate::vault::error::VaultError;
 
 /// Azure's largest page, which is also the default.
 const MAX_RESULTS: usize = 25;

@@ -9,8 +9,9 @@ use serde::{Deserialize, Serialize};
 use super::wire::KeyBundle;
 use super::{Context, json, read};
 use crate::error::ApiError;
-use crate::vault::error::VaultError;
-use crate::vault::{PolicyTerms, PolicyView, Trigger};
+use crate::model::error::VaultError;
+use crate::model::rotation::{PolicyTerms, Trigger};
+use crate::vault::PolicyView;
 use azure_emulator_core::duration::IsoDuration;
 
 /// `KeyRotationPolicy`, as clients send it.

@@ -11,9 +11,10 @@ use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use super::Context;
-use crate::vault::ec::Curve;
-use crate::vault::key::{KeyOperation, KeyType};
-use crate::vault::{KeyView, Page, PublicKey};
+use crate::model::ec::Curve;
+use crate::model::key::{KeyOperation, KeyType};
+use crate::model::material::PublicKey;
+use crate::vault::{KeyView, Page};
 
 /// `KeyOperationResult`.
 #[derive(Serialize)]

@@ -8,8 +8,8 @@ use super::error::ArmError;
 use super::path::DeletedAt;
 use super::wire::{DeletedVault, List};
 use super::{Context, empty, json};
+use crate::model::names::VaultName;
 use crate::vault::lifecycle::VaultChangeError;
-use crate::vault::names::VaultName;
 use azure_emulator_core::authorization::Scope;
 
 pub(super) async fn list(context: &Context, subscription: Uuid) -> Result<Response, ArmError> {

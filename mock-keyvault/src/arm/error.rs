@@ -10,7 +10,7 @@ use time::OffsetDateTime;
 use crate::auth::MANAGEMENT_AUDIENCES;
 use crate::control::{RequestError, refusal};
 use crate::error::{ApiError, WireError};
-use crate::vault::error::VaultError;
+use crate::model::error::VaultError;
 use crate::vault::lifecycle::VaultChangeError;
 use azure_emulator_core::authorization::{AuthorizationError, ScopeError};
 use azure_emulator_core::identity::{TENANT, TokenRefused};

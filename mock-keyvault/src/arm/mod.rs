@@ -29,11 +29,12 @@ use crate::auth;
 use crate::control::{self, RequestError};
 use crate::error::JSON;
 use crate::host::Site;
+use crate::model::Caller;
+use crate::model::settings::LOCAL_SUBSCRIPTION;
 use crate::router::App;
 use crate::server::Accepted;
+use crate::vault::Vaults;
 use crate::vault::lifecycle::VaultChangeError;
-use crate::vault::settings::LOCAL_SUBSCRIPTION;
-use crate::vault::{Caller, Vaults};
 use azure_emulator_core::authorization::{Action, AssignmentQuery, Scope};
 use azure_emulator_core::identity::TENANT;
 

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::error::ArmError;
 use crate::control::{self, RequestError};
+use crate::model::settings::VaultPath;
 use crate::vault::lifecycle::PolicyChange;
-use crate::vault::settings::VaultPath;
 use azure_emulator_core::authorization::Scope;
 
 /// The longest name of a resource group.

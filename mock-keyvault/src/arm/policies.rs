@@ -8,8 +8,8 @@ use serde_json::json;
 use super::error::ArmError;
 use super::wire::{PolicyOut, PolicyParameters};
 use super::{Context, body, scope};
+use crate::model::settings::VaultPath;
 use crate::vault::lifecycle::PolicyChange;
-use crate::vault::settings::VaultPath;
 
 pub(super) async fn change(
     context: &Context,

@@ -12,8 +12,9 @@ use uuid::Uuid;
 use super::error::ArmError;
 use super::wire::List;
 use super::{Context, vaults};
+use crate::model::Caller;
+use crate::vault::Vaults;
 use crate::vault::lifecycle::VaultView;
-use crate::vault::{Caller, Vaults};
 use azure_emulator_core::authorization::Scope;
 use azure_emulator_core::listing::{Resource, ResourceList};
 

@@ -9,11 +9,12 @@ use uuid::Uuid;
 use super::error::ArmError;
 use super::wire::{List, Vault, VaultParameters};
 use super::{Context, body, empty, json, scope};
+use crate::model::Caller;
+use crate::model::names::VaultName;
+use crate::model::policy::AccessPolicy;
+use crate::model::settings::VaultPath;
+use crate::vault::Vaults;
 use crate::vault::lifecycle::{Made, Mode, NameState, VaultChangeError, VaultChanges, VaultView};
-use crate::vault::names::VaultName;
-use crate::vault::policy::AccessPolicy;
-use crate::vault::settings::VaultPath;
-use crate::vault::{Caller, Vaults};
 use azure_emulator_core::authorization::Scope;
 
 /// From this version on, a new vault uses roles unless its request says otherwise.

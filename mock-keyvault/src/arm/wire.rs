@@ -11,10 +11,10 @@ use time::format_description::well_known::Rfc3339;
 
 use super::error::ArmError;
 use crate::host::Site;
+use crate::model::network::{NetworkRules, SubnetRule};
+use crate::model::policy::{AccessPolicy, PermissionLists};
+use crate::model::settings::Sku;
 use crate::vault::lifecycle::{Mode, VaultChangeError, VaultChanges, VaultView};
-use crate::vault::network::{NetworkRules, SubnetRule};
-use crate::vault::policy::{AccessPolicy, PermissionLists};
-use crate::vault::settings::Sku;
 
 const MAX_LOCATION: usize = 50;
 /// The longest accepted subnet id, far above Azure's limit for the id of a resource.

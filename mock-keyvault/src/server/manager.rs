@@ -7,11 +7,11 @@
 use std::io;
 use std::sync::{Arc, Weak};
 
+use crate::model::error::VaultError;
+use crate::model::names::VaultName;
+use crate::model::policy::{AccessPolicy, KeyPermission};
 use crate::router::App;
-use crate::vault::error::VaultError;
 use crate::vault::lifecycle::VaultChangeError;
-use crate::vault::names::VaultName;
-use crate::vault::policy::{AccessPolicy, KeyPermission};
 use azure_emulator_core::authorization::{
     AuthorizationError, NewRoleAssignment, PrincipalType, Scope, ScopeError, builtin,
 };

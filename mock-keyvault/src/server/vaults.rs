@@ -7,12 +7,12 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::MockKeyVault;
+use crate::model::names::VaultName;
+use crate::model::network::NetworkRules;
+use crate::model::policy::{AccessPolicy, KeyPermission};
+use crate::model::settings::{Sku, VaultPath};
 use crate::vault::Vaults;
 use crate::vault::lifecycle::{Mode, VaultChangeError, VaultChanges};
-use crate::vault::names::VaultName;
-use crate::vault::network::NetworkRules;
-use crate::vault::policy::{AccessPolicy, KeyPermission};
-use crate::vault::settings::{Sku, VaultPath};
 use azure_emulator_core::authorization::{
     Authorization, AuthorizationError, NewRoleAssignment, PrincipalType, RoleDefinition, Scope,
     ScopeError, builtin,

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use fs_err as fs;
 use zeroize::Zeroizing;
 
-use super::StoreError;
+use super::error::{FORMAT_VERSION, StoreError};
 use azure_emulator_core::durable::key::RowsKey;
 use azure_emulator_core::durable::marker::Marker;
 use azure_emulator_core::durable::repair::RepairCommand;
@@ -22,9 +22,6 @@ use azure_emulator_core::durable::{
 use azure_emulator_core::files::{Access, read_if_there, write_whole};
 use azure_emulator_core::random;
 use azure_emulator_core::room::Room;
-
-/// The current format.
-pub(super) const FORMAT_VERSION: u64 = 2;
 
 /// The entry in the database of format 1 that names its format: tree, key, value.
 const OLD_FORMAT: (&str, &str, &str) = ("settings", "format", "1");

@@ -4,13 +4,14 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{AUTHORIZATION, KEY, POLICY, ROWS, SEPARATOR, VAULT, VERSION, folder};
+use super::folder;
+use super::layout::{AUTHORIZATION, KEY, POLICY, ROWS, SEPARATOR, VAULT, VERSION};
 use azure_emulator_core::durable::error::FormatError;
 use azure_emulator_core::durable::key::RowsKey;
 use azure_emulator_core::durable::repair::{LostRow, Repair};
 
-pub(crate) use super::TREES;
 pub(crate) use super::folder::{look, marker_path};
+pub(crate) use super::layout::TREES;
 
 /// Writes the marker of a folder whose rows are whole.
 pub(crate) fn write_marker(data_folder: &Path) -> io::Result<()> {

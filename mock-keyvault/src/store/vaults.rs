@@ -7,13 +7,13 @@ use std::io;
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Loaded, LoadedVault, POLICY, PRIVATE, ROWS, Store, StoreError, VAULT, existing, json, named,
-    parsed, prefix, row_key,
-};
-use crate::vault::names::VaultName;
-use crate::vault::policy::AccessPolicy;
-use crate::vault::settings::VaultSettings;
+use super::error::StoreError;
+use super::handle::Store;
+use super::layout::{POLICY, PRIVATE, ROWS, VAULT, existing, json, named, parsed, prefix, row_key};
+use super::load::{Loaded, LoadedVault};
+use crate::model::names::VaultName;
+use crate::model::policy::AccessPolicy;
+use crate::model::settings::VaultSettings;
 use azure_emulator_core::room::Purpose;
 
 /// The first byte of the keys of further rows, for settings that do not fit into the first row. It must not change.
@@ -132,8 +132,8 @@ fn policy_key(vault: &VaultName, policy: &AccessPolicy) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::vault::policy::KeyPermission;
-    use crate::vault::settings::{LOCAL_GROUP, LOCAL_SUBSCRIPTION};
+    use crate::model::policy::KeyPermission;
+    use crate::model::settings::{LOCAL_GROUP, LOCAL_SUBSCRIPTION};
     use azure_emulator_core::durable::{Durability, View};
 
     fn opened(folder: &std::path::Path) -> Store {
@@ -190,7 +190,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = opened(folder.path());
         let name: VaultName = "kv1".parse().unwrap();
-        let mut settings = VaultSettings::new(&crate::vault::settings::VaultPath::local(&name));
+        let mut settings = VaultSettings::new(&crate::model::settings::VaultPath::local(&name));
         settings.tags = (0..50).map(|at| (format!("{at}"), "é".repeat(256))).collect();
         let policies: Vec<AccessPolicy> = (0..1024)
             .map(|at| {

@@ -7,10 +7,12 @@ use std::net::IpAddr;
 
 use uuid::Uuid;
 
-use super::error::VaultError;
-use super::names::VaultName;
-use super::policy::KeyPermission;
-use super::{Caller, Vault, Vaults};
+use super::state::Vault;
+use super::vaults::Vaults;
+use crate::model::Caller;
+use crate::model::error::VaultError;
+use crate::model::names::VaultName;
+use crate::model::policy::KeyPermission;
 use azure_emulator_core::authorization::{Action, Authorization};
 
 /// Why a call is permitted.
@@ -112,7 +114,7 @@ impl Vault {
             let may = |action| roles.decide(&caller.object_id, Action::Data(action), at);
             // Every key here is asymmetric, so a caller who may read it has its public part.
             may(action).or_else(|| {
-                let reads = permission.needs_public_part_alone();
+                let reads = permission.needs_only_the_public_part();
                 reads.then(|| may(KeyPermission::Get.data_action())).flatten()
             })
         });

@@ -15,36 +15,19 @@ use std::collections::BinaryHeap;
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::Vaults;
-use super::error::VaultError;
-use super::key::{Deletion, Key};
-use super::names::{KeyName, KeyVersion, VaultName};
-use super::rotation::{DEFAULT_NOTICE, RotationPolicy, Trigger};
+use super::vaults::Vaults;
+use crate::model::KeyReference;
+use crate::model::agenda::{Agenda, Told};
+use crate::model::error::VaultError;
+use crate::model::key::Deletion;
+use crate::model::names::{KeyName, KeyVersion, VaultName};
+use crate::model::rotation::{DEFAULT_NOTICE, Trigger};
+use crate::model::version::Key;
 use azure_emulator_core::duration::IsoDuration;
 use azure_emulator_core::events::EventKind;
 use azure_emulator_core::room;
-
-/// The stored scheduling data of a key, in a separate row.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Agenda {
-    /// The rotation policy, if one was set.
-    pub(crate) policy: Option<RotationPolicy>,
-    /// The notices that were sent.
-    pub(crate) told: Told,
-    /// When the key was recovered: nothing was due while it was deleted.
-    pub(crate) since: Option<i64>,
-}
-
-/// The notices that were sent about a version, with its expiry at that time: a new expiry causes new notices.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Told {
-    version: String,
-    near_expiry: Option<i64>,
-    expired: Option<i64>,
-}
 
 /// An action and the moment at which it is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,15 +122,6 @@ impl Facts<'_> {
     /// No action is due before the recovery of the key, or before the change that causes the action.
     fn not_before(&self, at: i64, cause: i64) -> i64 {
         at.max(cause).max(self.agenda.since.unwrap_or(i64::MIN))
-    }
-}
-
-impl Told {
-    fn of_version(self, version: &str) -> Self {
-        if self.version == version {
-            return self;
-        }
-        Self { version: version.to_owned(), ..Self::default() }
     }
 }
 
@@ -310,10 +284,8 @@ impl Vaults {
         version: &KeyVersion,
         due: Due,
     ) -> Result<(), VaultError> {
-        let view = self.key(
-            vault,
-            &super::KeyReference { name: name.clone(), version: Some(version.clone()) },
-        )?;
+        let view =
+            self.key(vault, &KeyReference { name: name.clone(), version: Some(version.clone()) })?;
         self.room().spend(0, room::Purpose::Rows)?;
         let end = view.version.attributes.expires;
         let kind = match due.action {
@@ -346,8 +318,8 @@ fn before(moment: i64, span: IsoDuration) -> Option<i64> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::rotation::PolicyTerms;
     use super::*;
+    use crate::model::rotation::{PolicyTerms, RotationPolicy};
 
     const DAY: i64 = 86_400;
 

@@ -13,13 +13,15 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use super::agenda::Agenda;
-use super::error::VaultError;
-use super::key::{Key, Version};
 use super::manage::context;
-use super::names::{KeyName, VaultName};
+use super::rows::{row_of, version_of};
+use super::vaults::Vaults;
 use super::view::KeyView;
-use super::{KeyReference, Vaults, row_of, version_of};
+use crate::model::KeyReference;
+use crate::model::agenda::Agenda;
+use crate::model::error::VaultError;
+use crate::model::names::{KeyName, VaultName};
+use crate::model::version::{Key, Version};
 use crate::store::{KeyRow, RestoredVersion, VersionAt, VersionRow};
 
 /// The first bytes of a backup of the real service.

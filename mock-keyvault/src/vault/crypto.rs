@@ -7,15 +7,16 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::algorithm::{EncryptionAlgorithm, SignatureAlgorithm};
-use super::error::{Misfit, VaultError};
-use super::key::KeyOperation;
 use super::manage::context;
-use super::material::{PrivateKey, PublicKey};
-use super::names::VaultName;
-use super::rsa::RsaError;
+use super::vaults::Vaults;
 use super::view::KeyView;
-use super::{KeyReference, Vaults};
+use crate::model::KeyReference;
+use crate::model::algorithm::{EncryptionAlgorithm, SignatureAlgorithm};
+use crate::model::error::{Misfit, VaultError};
+use crate::model::key::KeyOperation;
+use crate::model::material::{PrivateKey, PublicKey};
+use crate::model::names::VaultName;
+use crate::model::rsa::RsaError;
 use crate::store::VersionAt;
 
 /// Whether a disabled version refuses the operations that only need its public part: wrapKey, encrypt and verify.

@@ -4,14 +4,14 @@
 
 use zeroize::Zeroizing;
 
-use super::Vaults;
-use super::ec::{EcKey, EcPublic};
-use super::error::VaultError;
 use super::manage::{Making, NewVersion};
-use super::material::PrivateKey;
-use super::names::{KeyName, VaultName};
-use super::rsa::{NotAnRsaKey, RsaKey, RsaParts};
+use super::vaults::Vaults;
 use super::view::KeyView;
+use crate::model::ec::{EcKey, EcPublic};
+use crate::model::error::VaultError;
+use crate::model::material::PrivateKey;
+use crate::model::names::{KeyName, VaultName};
+use crate::model::rsa::{NotAnRsaKey, RsaKey, RsaParts};
 
 /// The numbers of an imported key.
 pub(crate) enum KeyParts {

@@ -5,14 +5,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::agenda::{Agenda, Due};
-use super::error::VaultError;
-use super::key::{Attributes, Key, KeyOperation, KeyType, PrivateSlot, Version};
-use super::material::{KeyShape, MaterialError, PrivateKey};
-use super::names::{KeyName, KeyVersion, VaultName};
-use super::settings::Sku;
+use super::agenda::Due;
+use super::rows::row_of;
+use super::vaults::Vaults;
 use super::view::KeyView;
-use super::{KeyReference, Vaults, row_of};
+use crate::model::KeyReference;
+use crate::model::agenda::Agenda;
+use crate::model::error::VaultError;
+use crate::model::key::{Attributes, KeyOperation, KeyType};
+use crate::model::material::{KeyShape, MaterialError, PrivateKey};
+use crate::model::names::{KeyName, KeyVersion, VaultName};
+use crate::model::settings::Sku;
+use crate::model::version::{Key, PrivateSlot, Version};
 use crate::store::{KeyRow, VersionAt};
 use azure_emulator_core::events::EventKind;
 use azure_emulator_core::random;
@@ -122,7 +126,7 @@ impl Vaults {
         let public = private.public();
         let kty = KeyType::of(public.shape(), new.in_hsm);
         let operations = new.operations.unwrap_or_else(|| kty.operations().to_vec());
-        kty.refuse_unsupported(&operations)?;
+        refuse_unsupported(kty, &operations)?;
         let form = private.to_sealed_form().map_err(|error| internal(&error))?;
         let id = KeyVersion::from_bytes(random::bytes()?);
 
@@ -191,7 +195,7 @@ impl Vaults {
         let view = self.key(vault, at)?;
         let mut version = Version::clone(&view.version);
         if let Some(operations) = changes.operations {
-            version.kty.refuse_unsupported(&operations)?;
+            refuse_unsupported(version.kty, &operations)?;
             version.operations = operations;
         }
         if let Some(tags) = changes.tags {
@@ -255,6 +259,21 @@ impl Vaults {
 /// The context that the sealed private part of a version is bound to. It must not change: sealed values on disk are bound to it.
 pub(super) fn context(at: VersionAt<'_>) -> Vec<u8> {
     format!("mock-keyvault key 1\0{}\0{}\0{}", at.vault, at.key.folded(), at.version).into_bytes()
+}
+
+/// Refuses operations that a key of this type never supports.
+fn refuse_unsupported(kty: KeyType, asked: &[KeyOperation]) -> Result<(), VaultError> {
+    if kty == KeyType::RsaHsm && asked == [KeyOperation::Import] {
+        return Ok(());
+    }
+    let supported = kty.operations();
+    let unsupported = asked.iter().filter(|operation| !supported.contains(operation));
+    let asked: Vec<String> =
+        unsupported.map(|operation| operation.permission().to_string()).collect();
+    if asked.is_empty() {
+        return Ok(());
+    }
+    Err(VaultError::UnsupportedOperations { asked, supported })
 }
 
 fn internal(error: &MaterialError) -> VaultError {

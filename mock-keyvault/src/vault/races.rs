@@ -7,14 +7,26 @@ use std::time::Duration;
 
 use time::macros::datetime;
 
-use super::key::KeyType;
-use super::lifecycle::{Mode, VaultChanges};
-use super::settings::{Sku, VaultPath};
 use super::*;
-use azure_emulator_core::authorization::{Action, NewRoleAssignment, PrincipalType, builtin};
+use crate::model::key::KeyType;
+use crate::model::material::KeyShape;
+use crate::model::names::KeyName;
+use crate::model::policy::KeyPermission;
+use crate::model::rotation::{PolicyTerms, Trigger};
+use crate::model::settings::{Sku, VaultPath};
+use crate::store::{LoadedVault, Store};
+use crate::vault::lifecycle::{Mode, VaultChanges};
+use azure_emulator_core::authorization::{
+    Action, NewRoleAssignment, PrincipalType, Scope, builtin,
+};
+use azure_emulator_core::changes::Changes;
+use azure_emulator_core::clock::Clock;
 use azure_emulator_core::durable::Durability;
 use azure_emulator_core::duration::IsoDuration;
+use azure_emulator_core::events::EventLog;
 use azure_emulator_core::identity::TENANT;
+use azure_emulator_core::room::Room;
+use azure_emulator_core::sealing::SealingKey;
 
 const OWNER: &str = "00000000-0000-4000-8000-00000000a0a3";
 
@@ -109,7 +121,7 @@ fn a_waiter_is_notified_of_a_change_only_when_memory_shows_it() {
     let (other, vault, key) = (Arc::clone(&vaults), path.name.clone(), at.clone());
     let update = std::thread::spawn(move || other.update(&vault, &key, changes).map(drop));
     // The row is written first; after that, the change waits for readers of memory.
-    while !vaults.store.load().is_ok_and(|loaded| expires(&loaded, &path.name)) {
+    while !vaults.store.load().is_ok_and(|loaded| expires(&loaded.vaults[path.name.as_str()])) {
         std::thread::yield_now();
     }
     let too_early = (0..1000).any(|_| {
@@ -123,9 +135,11 @@ fn a_waiter_is_notified_of_a_change_only_when_memory_shows_it() {
     assert!(told());
 }
 
-fn expires(loaded: &crate::store::Loaded, vault: &VaultName) -> bool {
-    let keys = &loaded.vaults[vault.as_str()].keys;
-    keys.values().any(|key| key.versions.iter().any(|(_, row, _)| row.attributes.expires.is_some()))
+fn expires(vault: &LoadedVault) -> bool {
+    vault
+        .keys
+        .values()
+        .any(|key| key.versions.iter().any(|(_, row, _)| row.attributes.expires.is_some()))
 }
 
 /// Whether a future is ready at its first poll.

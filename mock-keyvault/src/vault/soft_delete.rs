@@ -2,11 +2,12 @@
 //!
 //! Called by the routes and the fixture. Keys whose purge is due by the clock are purged before any read can see them.
 
-use super::error::VaultError;
-use super::key::Deletion;
-use super::names::{KeyName, VaultName};
+use super::vaults::Vaults;
 use super::view::KeyView;
-use super::{KeyReference, Vaults};
+use crate::model::KeyReference;
+use crate::model::error::VaultError;
+use crate::model::key::Deletion;
+use crate::model::names::{KeyName, VaultName};
 use crate::store::KeyRow;
 
 const SECONDS_PER_DAY: i64 = 86_400;

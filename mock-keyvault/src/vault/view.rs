@@ -4,11 +4,14 @@
 
 use std::sync::Arc;
 
-use super::error::VaultError;
-use super::key::{Deletion, Version};
-use super::names::{KeyName, KeyVersion, VaultName};
-use super::settings::VaultPath;
-use super::{KeyReference, Vault, Vaults};
+use super::state::Vault;
+use super::vaults::Vaults;
+use crate::model::KeyReference;
+use crate::model::error::VaultError;
+use crate::model::key::Deletion;
+use crate::model::names::{KeyName, KeyVersion, VaultName};
+use crate::model::settings::VaultPath;
+use crate::model::version::Version;
 
 /// One version of a key with the facts that responses contain.
 #[derive(Clone, Debug)]

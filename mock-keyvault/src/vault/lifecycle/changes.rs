@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 
-use super::MAX_POLICIES;
 use super::error::VaultChangeError;
-use crate::vault::network::NetworkRules;
-use crate::vault::policy::AccessPolicy;
-use crate::vault::settings::{Sku, VaultPath, VaultSettings};
+use crate::model::network::NetworkRules;
+use crate::model::policy::AccessPolicy;
+use crate::model::settings::{Sku, VaultPath, VaultSettings};
 use azure_emulator_core::identity::TENANT;
 
+/// The maximum number of access policies, as in Azure.
+const MAX_POLICIES: usize = 1024;
 const RETENTION_DAYS: std::ops::RangeInclusive<i64> = 7..=90;
 /// Azure's limits for tags and rules.
 const MAX_TAGS: usize = 50;

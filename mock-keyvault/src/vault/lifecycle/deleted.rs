@@ -6,12 +6,16 @@ use std::io;
 
 use uuid::Uuid;
 
+use super::super::vaults::Vaults;
 use super::error::VaultChangeError;
-use super::{VaultView, deletion_of};
-use crate::vault::names::{KeyName, VaultName};
-use crate::vault::settings::VaultPath;
-use crate::vault::{Agenda, Vaults};
+use super::live::VaultView;
+use crate::model::agenda::Agenda;
+use crate::model::key::Deletion;
+use crate::model::names::{KeyName, VaultName};
+use crate::model::settings::{VaultPath, VaultSettings};
 use azure_emulator_core::room;
+
+const SECONDS_PER_DAY: i64 = 86_400;
 
 impl Vaults {
     /// Deletes a vault; it can be recovered until its retention ends. Returns false if it did not exist.
@@ -190,4 +194,10 @@ impl Vaults {
         self.write(name).remove(name);
         Ok(())
     }
+}
+
+/// The deletion of a vault that is deleted now, with the time of its purge.
+fn deletion_of(settings: &VaultSettings, now: i64) -> Deletion {
+    let retention = i64::from(settings.retention_days) * SECONDS_PER_DAY;
+    Deletion { deleted: now, scheduled_purge: now.saturating_add(retention) }
 }

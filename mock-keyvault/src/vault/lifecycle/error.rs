@@ -2,9 +2,9 @@
 
 use std::io;
 
-use crate::vault::names::NameError;
-use crate::vault::policy::PolicyError;
-use crate::vault::settings::VaultPath;
+use crate::model::names::NameError;
+use crate::model::policy::PolicyError;
+use crate::model::settings::VaultPath;
 use azure_emulator_core::authorization::AuthorizationError;
 use azure_emulator_core::room;
 

@@ -2,13 +2,13 @@
 //!
 //! Called by the routes `accessPolicies/add`, `replace` and `remove`, and by the fixture's handle.
 
+use super::super::vaults::Vaults;
 use super::changes::refuse_policies;
 use super::error::VaultChangeError;
-use crate::vault::Vaults;
-use crate::vault::error::VaultError;
-use crate::vault::names::VaultName;
-use crate::vault::policy::AccessPolicy;
-use crate::vault::settings::VaultPath;
+use crate::model::error::VaultError;
+use crate::model::names::VaultName;
+use crate::model::policy::AccessPolicy;
+use crate::model::settings::VaultPath;
 
 /// How access policies change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,11 +5,12 @@
 use std::io;
 
 use super::algorithm::SignatureAlgorithm;
+use super::caller::Caller;
 use super::ec::Curve;
 use super::key::{KeyOperation, KeyType};
 use super::names::{KeyName, NameError, VaultName};
 use super::policy::KeyPermission;
-use super::{Caller, KeyReference};
+use super::reference::KeyReference;
 use azure_emulator_core::lines::Unwritable;
 use azure_emulator_core::room;
 

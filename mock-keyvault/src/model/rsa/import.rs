@@ -1,6 +1,6 @@
 //! Imports RSA keys: checks that the numbers of a JSON Web Key belong together.
 //!
-//! Called by [`crate::vault`]'s import. No number is trusted: the work is bounded before anything is computed, absent numbers are
+//! Called by the import of keys in [`crate::vault`]. No number is trusted: the work is bounded before anything is computed, absent numbers are
 //! derived, given numbers must fit, and the key must decrypt its own encryption once. No input panics.
 
 use rsa::traits::PrivateKeyParts;
@@ -8,8 +8,8 @@ use rsa::{BoxedUint, PrivateKey, PublicKey};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::{KeySize, RsaKey, RsaPublic};
-use crate::vault::algorithm::SignatureAlgorithm;
+use super::super::algorithm::SignatureAlgorithm;
+use super::key::{KeySize, RsaKey, RsaPublic};
 
 /// Why numbers are not accepted as a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -149,9 +149,9 @@ mod tests {
     use rand::rngs::SysRng;
     use rsa::traits::PublicKeyParts;
 
-    use super::super::EXPONENT;
+    use super::super::key::EXPONENT;
     use super::*;
-    use crate::vault::algorithm::EncryptionAlgorithm;
+    use crate::model::algorithm::EncryptionAlgorithm;
 
     static KEY: LazyLock<RsaKey> = LazyLock::new(|| RsaKey::generate(KeySize::Rsa2048).unwrap());
 

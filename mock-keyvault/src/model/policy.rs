@@ -142,7 +142,7 @@ impl KeyPermission {
     }
 
     /// Whether the permission to read an asymmetric key includes this one, because the operation only needs the public part.
-    pub(crate) fn needs_public_part_alone(self) -> bool {
+    pub(crate) fn needs_only_the_public_part(self) -> bool {
         matches!(self, Self::Encrypt | Self::Verify | Self::WrapKey)
     }
 }
