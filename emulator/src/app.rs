@@ -14,7 +14,7 @@ use crate::endpoints::Endpoints;
 use crate::faults::FaultDesk;
 use crate::listeners::{Guard, Ports};
 use crate::registry::{Doorkeeper, Events, ManageError, Registries, Registry, RegistryName};
-use crate::revocation::{Hand, Revocations};
+use crate::revocation::{RevocationContext, Revocations};
 use crate::state_watch::StateWatch;
 use crate::under_way::UnderWay;
 use crate::vault::OwnerVault;
@@ -74,7 +74,7 @@ impl App {
     /// Deletes a registry with everything in it, and its revocation records.
     pub async fn delete_registry(&self, name: &RegistryName) -> Result<(), ManageError> {
         self.registries.delete(name).await?;
-        if let Err(error) = self.revocations.forget_gone(&self.registries).await {
+        if let Err(error) = self.revocations.remove_deleted_registries(&self.registries).await {
             // The next start deletes them.
             tracing::warn!(registry.name = %name, %error, "could not delete the revocation records of the registry");
         }
@@ -90,15 +90,15 @@ impl App {
                 () = stop.cancelled() => return,
                 changed = changes.changed() => if changed.is_err() { return },
             }
-            if let Err(error) = self.revocations.forget_gone(&self.registries).await {
+            if let Err(error) = self.revocations.remove_deleted_registries(&self.registries).await {
                 tracing::warn!(%error, "could not delete the revocation records of a deleted registry");
             }
         }
     }
 
     /// The context that revocations need.
-    pub fn hand(&self) -> Hand<'_> {
-        Hand { owner: self.owner(), registries: &self.registries }
+    pub fn revocation_context(&self) -> RevocationContext<'_> {
+        RevocationContext { owner: self.owner(), registries: &self.registries }
     }
 
     /// The owner's access to the vault.

@@ -12,7 +12,7 @@ use crate::admin::{
     RevokeReply, RevokeRequest,
 };
 use crate::registry::Error;
-use crate::revocation::Way;
+use crate::revocation::RevocationMethod;
 use crate::serve::Sealyard;
 
 impl Sealyard {
@@ -51,16 +51,20 @@ impl Sealyard {
 
     /// Revokes a registry's access to its key with the given method, and returns when the registry refuses its content.
     /// [`Sealyard::restore`] undoes exactly these changes.
-    pub async fn revoke(&self, registry: &str, by: Way) -> Result<RevokeReply, AdminError> {
+    pub async fn revoke(
+        &self,
+        registry: &str,
+        by: RevocationMethod,
+    ) -> Result<RevokeReply, AdminError> {
         self.refuse_in_reset()?;
-        admin::take(self.app(), registry, RevokeRequest { by, wait: true }).await
+        admin::revoke_access(self.app(), registry, RevokeRequest { by, wait: true }).await
     }
 
     /// Restores everything that was revoked from a registry, and returns when the registry has seen it. Fails if the
     /// registry still does not serve its content, because of another change to its key.
     pub async fn restore(&self, registry: &str) -> Result<RestoreReply, AdminError> {
         self.refuse_in_reset()?;
-        admin::give_back(self.app(), registry, RestoreRequest { by: None, wait: true }).await
+        admin::restore_access(self.app(), registry, RestoreRequest { by: None, wait: true }).await
     }
 
     /// Adds a fault rule for the registries or the vault, or replaces the rule with the same name. Returns the id that removes it.

@@ -10,7 +10,7 @@ use crate::keys::{
     Cause, IdentityId, KeyId, KeyOperation, MissingPermission, RingError, State, Status,
 };
 use crate::registry::{AssignedIdentity, Error, IdentityResource, Registries, Registry};
-use crate::revocation::{Hand, Revocations, Way};
+use crate::revocation::{RevocationContext, RevocationMethod, Revocations};
 
 /// The timeout for trying the newest version of a key, in real time.
 const LIMIT: Duration = Duration::from_secs(15);
@@ -23,7 +23,7 @@ pub struct Diagnosis {
     /// The key, if the registry has a customer-managed key.
     pub key: Option<DiagnosedKey>,
     /// The revocations that `restore` undoes, the newest first.
-    pub revoked: Vec<Way>,
+    pub revoked: Vec<RevocationMethod>,
     /// The reason why the key cannot be rotated to its newest version, if there is one.
     pub rotation: Option<Blocked>,
     /// Whether the disk accepts new content.
@@ -40,7 +40,7 @@ pub struct DiagnosedKey {
     /// The resource id of its vault, if the vault exists and the emulator has the owner's access.
     pub vault: Option<String>,
     /// Whether the vault uses roles, if that is known.
-    pub goes_by_roles: Option<bool>,
+    pub uses_rbac: Option<bool>,
     /// The client id of the identity that uses the key, or `system`.
     pub asker: String,
     /// The resource of that identity, or `None` for a system-assigned or deleted identity.
@@ -83,7 +83,7 @@ impl Diagnosis {
     /// Asks the vault as the registry does, and reads the vault's resources as its owner.
     pub async fn of(
         registry: &Registry,
-        hand: Hand<'_>,
+        context: RevocationContext<'_>,
         revocations: &Revocations,
     ) -> Result<Self, Error> {
         let ring = registry.key_ring();
@@ -94,8 +94,8 @@ impl Diagnosis {
         let rotation = if is_silent { None } else { blocked(registry).await };
         Ok(Self {
             status,
-            key: DiagnosedKey::of(registry, hand).await?,
-            revoked: revocations.of(registry.name()),
+            key: DiagnosedKey::of(registry, context).await?,
+            revoked: revocations.methods_of(registry.name()),
             rotation,
             has_room: registry.has_room().await?,
             upload_bytes: registry.held_by_uploads().await?.bytes,
@@ -104,26 +104,29 @@ impl Diagnosis {
 }
 
 impl DiagnosedKey {
-    async fn of(registry: &Registry, hand: Hand<'_>) -> Result<Option<Self>, Error> {
+    async fn of(
+        registry: &Registry,
+        context: RevocationContext<'_>,
+    ) -> Result<Option<Self>, Error> {
         let description = registry.key_ring().describe();
         let Some(key) = description.versioned.or(description.configured) else { return Ok(None) };
         let asker = description.identity.as_ref();
-        let vault = match hand.owner {
+        let vault = match context.owner {
             Some(owner) => owner.vault_named(key.vault()).await.ok().flatten(),
             None => None,
         };
         let profile = registry.profile();
-        let identity = identity(registry, hand.registries, asker).await;
+        let identity = identity(registry, context.registries, asker).await;
         let system =
             profile.system_identity.as_ref().filter(|_| asker.is_some_and(IdentityId::is_system));
         let is_assigned = system.is_some()
             || identity.as_ref().is_some_and(|own| profile.assigned(&own.resource).is_some());
         let principal = identity.as_ref().map(|own| &own.principal).or(system);
         let principal = principal.map(|own| own.principal_id.clone()).filter(|id| !id.is_empty());
-        let start = &hand.registries.start_identity().principal.client_id;
+        let start = &context.registries.start_identity().principal.client_id;
         Ok(Some(Self {
             key,
-            goes_by_roles: vault
+            uses_rbac: vault
                 .as_ref()
                 .map(|vault| vault["properties"]["enableRbacAuthorization"] == true),
             vault: vault.and_then(|vault| vault["id"].as_str().map(str::to_owned)),

@@ -362,7 +362,7 @@ impl Builder {
         let (registries, subscription) =
             open_registries(&config, store, platform, settings, intents, feed.as_ref()).await?;
         let local = registries.get(RegistryName::LOCAL).ok_or(StartError::NoLocal)?;
-        if let Err(error) = revocations.forget_gone(&registries).await {
+        if let Err(error) = revocations.remove_deleted_registries(&registries).await {
             tracing::warn!(%error, "could not delete the revocation records of deleted registries");
         }
         let faults = FaultDesk::new(clock.clone());

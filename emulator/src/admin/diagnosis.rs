@@ -12,7 +12,7 @@ use super::wire::wire_name;
 use crate::app::App;
 use crate::diagnosis::{Blocked, DiagnosedKey, Diagnosis};
 use crate::registry::Registry;
-use crate::revocation::Way;
+use crate::revocation::RevocationMethod;
 
 /// The problems of all registries.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,7 +43,7 @@ pub struct RegistryDiagnosis {
     /// The customer-managed key, if there is one.
     pub key: Option<KeyDiagnosis>,
     /// The revocations, the newest first.
-    pub revoked: Vec<Way>,
+    pub revoked: Vec<RevocationMethod>,
     /// Bytes on the disk that uploads in progress use.
     #[serde(default)]
     pub upload_bytes: u64,
@@ -103,8 +103,9 @@ pub struct RotationDiagnosis {
 /// `GET /_sealyard/diagnosis`.
 pub(super) async fn diagnose(State(app): State<App>) -> Result<Json<DiagnosisReport>, AdminError> {
     let all = app.registries.all();
-    let diagnoses =
-        all.iter().map(|registry| Diagnosis::of(registry, app.hand(), &app.revocations));
+    let diagnoses = all
+        .iter()
+        .map(|registry| Diagnosis::of(registry, app.revocation_context(), &app.revocations));
     let diagnoses = futures::future::try_join_all(diagnoses).await?;
     let warnings = all.iter().map(|registry| warnings_of(&app, registry));
     let warnings = futures::future::join_all(warnings).await;
@@ -145,7 +146,7 @@ impl From<DiagnosedKey> for KeyDiagnosis {
         Self {
             vault: diagnosed.key.vault().to_string(),
             vault_id: diagnosed.vault,
-            goes_by_roles: diagnosed.goes_by_roles,
+            goes_by_roles: diagnosed.uses_rbac,
             name: diagnosed.key.name().to_string(),
             version: diagnosed.key.version().map(ToString::to_string),
             identity: IdentityDiagnosis {

@@ -187,8 +187,8 @@ impl From<RevocationError> for AdminError {
             RevocationError::Registry(error) => error.into(),
             RevocationError::Intent(error) => error.into(),
             RevocationError::NoKey(_)
-            | RevocationError::NotOurs { .. }
-            | RevocationError::NothingToTake(_)
+            | RevocationError::ExternalVault { .. }
+            | RevocationError::NothingToRevoke(_)
             | RevocationError::NoVault(_) => Self::conflict(error),
             RevocationError::Inapplicable { .. } => {
                 Self::new(StatusCode::CONFLICT, "WayDoesNotApply", error)

@@ -20,7 +20,7 @@ use super::wire::wire_name;
 use crate::app::App;
 use crate::keys::{Cause, InvalidKeyId, KeyId, Rotation, VaultError};
 use crate::registry::{Registries, Registry};
-use crate::revocation::changed::{self, Expected};
+use crate::revocation::wait::{self, Expected};
 use crate::vault::{KeyVersionInfo, OwnerVault};
 
 /// The query parameters of a list.
@@ -84,8 +84,8 @@ pub(crate) async fn change(
     }
     let (key, rotation) = chosen.apply(&request).await?;
     let has_to_ask = request.wait && rotation.is_none();
-    let expected = if has_to_ask { Expected::Told } else { Expected::Anything };
-    let status = changed::seen(&chosen.registry, expected).await?;
+    let expected = if has_to_ask { Expected::Answered } else { Expected::Current };
+    let status = wait::wait_for_state(&chosen.registry, expected).await?;
     let identifier = |key: &KeyId| app.endpoints.key_identifier(key);
     Ok(KeyReply {
         operation: request.operation,

@@ -70,7 +70,7 @@ pub use self::reset::{ResetPreview, ResetReply, ResetRequest};
 pub use self::revocation::{
     RestoreReply, RestoreRequest, RevocationList, RevokeReply, RevokeRequest,
 };
-pub(crate) use self::revocation::{give_back, take};
+pub(crate) use self::revocation::{restore_access, revoke_access};
 pub use self::router::{PREFIX, router};
 pub use self::status::{KeyReport, PasswordPlace, RegistryReport, StatusReport, UnfinishedReport};
 pub use self::task_runs::{TaskRunList, TaskRunReport};

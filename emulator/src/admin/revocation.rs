@@ -13,14 +13,14 @@ use super::sent::{Body, Sent};
 use super::wire::wire_name;
 use crate::app::App;
 use crate::registry::Registry;
-use crate::revocation::Way;
+use crate::revocation::RevocationMethod;
 
 /// The body of `POST /_sealyard/registries/NAME/revoke`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RevokeRequest {
     /// The method.
-    pub by: Way,
+    pub by: RevocationMethod,
     /// Whether to answer only when the registry has seen the change.
     #[serde(default = "yes")]
     pub wait: bool,
@@ -32,7 +32,7 @@ pub struct RevokeRequest {
 pub struct RestoreRequest {
     /// The method, or `None` for all methods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub by: Option<Way>,
+    pub by: Option<RevocationMethod>,
     /// Whether to answer only when the registry has seen the change.
     #[serde(default = "yes")]
     pub wait: bool,
@@ -43,7 +43,7 @@ pub struct RestoreRequest {
 #[serde(rename_all = "camelCase")]
 pub struct RevokeReply {
     /// The method.
-    pub by: Way,
+    pub by: RevocationMethod,
     /// The key of the registry.
     pub key_identifier: String,
     /// The registry.
@@ -67,9 +67,9 @@ pub struct RevokeReply {
 #[serde(rename_all = "camelCase")]
 pub struct RestoreReply {
     /// The restored methods, in this order.
-    pub restored: Vec<Way>,
+    pub restored: Vec<RevocationMethod>,
     /// The methods that are still revoked, the newest first.
-    pub revoked: Vec<Way>,
+    pub revoked: Vec<RevocationMethod>,
     /// The key of the registry.
     pub key_identifier: String,
     /// The registry.
@@ -86,7 +86,7 @@ pub struct RevocationList {
     /// The registry.
     pub registry: String,
     /// The methods, the newest first.
-    pub revoked: Vec<Way>,
+    pub revoked: Vec<RevocationMethod>,
 }
 
 fn yes() -> bool {
@@ -107,7 +107,7 @@ pub(super) async fn list(
     Path(name): Path<String>,
 ) -> Result<Json<RevocationList>, AdminError> {
     let registry = find(&app, &name)?.name().to_owned();
-    let revoked = app.revocations.of(&registry);
+    let revoked = app.revocations.methods_of(&registry);
     Ok(Json(RevocationList { registry, revoked }))
 }
 
@@ -117,24 +117,26 @@ pub(super) async fn revoke(
     Path(name): Path<String>,
     Sent(request): Sent<RevokeRequest>,
 ) -> Result<Json<RevokeReply>, AdminError> {
-    take(&app, &name, request).await.map(Json)
+    revoke_access(&app, &name, request).await.map(Json)
 }
 
 /// The same for programs that hold the emulator.
-pub(crate) async fn take(
+pub(crate) async fn revoke_access(
     app: &App,
     name: &str,
     RevokeRequest { by, wait }: RevokeRequest,
 ) -> Result<RevokeReply, AdminError> {
     let registry = find(app, name)?;
-    let status = app.revocations.revoke(&registry, app.hand(), by, wait).await?;
+    let status = app.revocations.revoke(&registry, app.revocation_context(), by, wait).await?;
     Ok(RevokeReply {
         by,
         key_identifier: key_identifier(app, &registry),
         registry: registry.name().to_owned(),
         state: wire_name(status.state),
         cause: status.cause.map(wire_name),
-        unavailable_from: registry.identity_works_until().filter(|_| by == Way::Identity),
+        unavailable_from: registry
+            .identity_works_until()
+            .filter(|_| by == RevocationMethod::Identity),
     })
 }
 
@@ -144,20 +146,20 @@ pub(super) async fn restore(
     Path(name): Path<String>,
     Sent(request): Sent<RestoreRequest>,
 ) -> Result<Json<RestoreReply>, AdminError> {
-    give_back(&app, &name, request).await.map(Json)
+    restore_access(&app, &name, request).await.map(Json)
 }
 
 /// The same for programs that hold the emulator.
-pub(crate) async fn give_back(
+pub(crate) async fn restore_access(
     app: &App,
     name: &str,
     RestoreRequest { by, wait }: RestoreRequest,
 ) -> Result<RestoreReply, AdminError> {
     let registry = find(app, name)?;
-    let restored = app.revocations.restore(&registry, app.hand(), by, wait).await?;
+    let restored = app.revocations.restore(&registry, app.revocation_context(), by, wait).await?;
     Ok(RestoreReply {
-        restored: restored.ways,
-        revoked: app.revocations.of(registry.name()),
+        restored: restored.methods,
+        revoked: app.revocations.methods_of(registry.name()),
         key_identifier: key_identifier(app, &registry),
         registry: registry.name().to_owned(),
         state: wire_name(restored.status.state),

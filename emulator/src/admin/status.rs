@@ -16,7 +16,7 @@ use crate::endpoints::{login_server, url_of};
 use crate::listeners::{ADMIN_TOKEN_FILE, REGISTRY_PASSWORD_FILE};
 use crate::password::PasswordSource;
 use crate::registry::{Registry, RegistryName};
-use crate::revocation::Way;
+use crate::revocation::RevocationMethod;
 
 /// The addresses and states of an emulator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,7 +116,7 @@ pub struct RegistryReport {
     pub cause: Option<String>,
     /// The methods by which `revoke` has revoked its key and that `restore` has not undone, the newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub revoked: Vec<Way>,
+    pub revoked: Vec<RevocationMethod>,
     /// When the state began.
     #[serde(with = "time::serde::rfc3339")]
     pub since: OffsetDateTime,
@@ -256,7 +256,7 @@ impl RegistryReport {
             taken_port: own.and_then(|own| own.taken),
             state: wire_name(status.state),
             cause: status.cause.map(wire_name),
-            revoked: app.revocations.of(registry.name()),
+            revoked: app.revocations.methods_of(registry.name()),
             since: status.since,
             key,
             warnings: warnings_of(app, registry).await,

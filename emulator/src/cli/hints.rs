@@ -13,7 +13,7 @@ use azure_emulator_core::durable::repair::quoted;
 
 use super::container::Container;
 use crate::registry::RegistryName;
-use crate::revocation::Way;
+use crate::revocation::RevocationMethod;
 
 /// A port of the loopback that the system chooses.
 pub const FREE_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -325,14 +325,23 @@ impl Hints {
 
     /// The command that makes a registry available again after its key became unusable. `revoked`: the known methods by which
     /// `revoke` has revoked the key; `restore` undoes nothing else. `None` if no command is known.
-    pub fn way_back(&self, cause: &str, registry: &str, revoked: &[Way]) -> Option<String> {
-        let way = Way::of_cause(cause)?;
+    pub fn way_back(
+        &self,
+        cause: &str,
+        registry: &str,
+        revoked: &[RevocationMethod],
+    ) -> Option<String> {
+        let method = RevocationMethod::from_cause(cause)?;
         let of = KeyOf::registry(registry);
-        let hint = match way {
-            _ if revoked.contains(&way) => Hint::Restore { registry },
-            Way::Disable => Hint::KeyEnable { of, version: None },
-            Way::Delete => Hint::KeyRecover { of },
-            Way::Policy | Way::Role | Way::Firewall | Way::Vault | Way::Identity => {
+        let hint = match method {
+            _ if revoked.contains(&method) => Hint::Restore { registry },
+            RevocationMethod::Disable => Hint::KeyEnable { of, version: None },
+            RevocationMethod::Delete => Hint::KeyRecover { of },
+            RevocationMethod::Policy
+            | RevocationMethod::Role
+            | RevocationMethod::Firewall
+            | RevocationMethod::Vault
+            | RevocationMethod::Identity => {
                 return Some(self.doctor_knows());
             }
         };
@@ -461,24 +470,25 @@ mod tests {
             hints().way_back("keyDisabled", "team1", &[]).unwrap(),
             "`sealyard key enable --registry team1` repairs it"
         );
-        assert_eq!(hints().way_back("vaultUnreachable", "team1", &Way::ALL), None);
+        assert_eq!(hints().way_back("vaultUnreachable", "team1", &RevocationMethod::ALL), None);
     }
 
     #[test]
     fn restore_is_named_only_for_a_method_that_revoke_used() {
-        for (cause, way) in [
-            ("policyRemoved", Way::Policy),
-            ("roleRemoved", Way::Role),
-            ("keyDisabled", Way::Disable),
-            ("keyDeleted", Way::Delete),
-            ("vaultFirewall", Way::Firewall),
-            ("vaultDeleted", Way::Vault),
-            ("identityRemoved", Way::Identity),
-            ("identityInactive", Way::Identity),
+        for (cause, method) in [
+            ("policyRemoved", RevocationMethod::Policy),
+            ("roleRemoved", RevocationMethod::Role),
+            ("keyDisabled", RevocationMethod::Disable),
+            ("keyDeleted", RevocationMethod::Delete),
+            ("vaultFirewall", RevocationMethod::Firewall),
+            ("vaultDeleted", RevocationMethod::Vault),
+            ("identityRemoved", RevocationMethod::Identity),
+            ("identityInactive", RevocationMethod::Identity),
         ] {
-            let others: Vec<Way> = Way::ALL.into_iter().filter(|other| *other != way).collect();
+            let others: Vec<RevocationMethod> =
+                RevocationMethod::ALL.into_iter().filter(|other| *other != method).collect();
 
-            let taken = hints().way_back(cause, "local", &[way]).unwrap();
+            let taken = hints().way_back(cause, "local", &[method]).unwrap();
             let by_others = hints().way_back(cause, "local", &others).unwrap();
 
             assert_eq!(taken, "`sealyard restore` repairs it", "{cause}");

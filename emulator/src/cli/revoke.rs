@@ -11,7 +11,7 @@ use super::hints::{Hint, Hints};
 use super::output::to_the_second;
 use super::status::state_in_words;
 use crate::admin::{RestoreReply, RestoreRequest, RevokeReply, RevokeRequest};
-use crate::revocation::Way;
+use crate::revocation::RevocationMethod;
 
 pub(super) const REVOKE_HELP: &str = "\
 Examples:
@@ -103,13 +103,13 @@ pub(super) async fn restore(
 
 pub(super) fn render_revoked(reply: &RevokeReply, waited: bool, hints: &Hints) -> String {
     let taken = match reply.by {
-        Way::Policy => "the access policy of the registry's identity is removed",
-        Way::Role => "the roles of the registry's identity are removed",
-        Way::Disable => "the key version in use is disabled",
-        Way::Delete => "the key is deleted",
-        Way::Firewall => "the firewall of the vault is closed",
-        Way::Vault => "the vault is deleted",
-        Way::Identity => "the identity is removed from the registry",
+        RevocationMethod::Policy => "the access policy of the registry's identity is removed",
+        RevocationMethod::Role => "the roles of the registry's identity are removed",
+        RevocationMethod::Disable => "the key version in use is disabled",
+        RevocationMethod::Delete => "the key is deleted",
+        RevocationMethod::Firewall => "the firewall of the vault is closed",
+        RevocationMethod::Vault => "the vault is deleted",
+        RevocationMethod::Identity => "the identity is removed from the registry",
     };
     let later = reply.unavailable_from.map(|at| {
         format!(", and becomes unavailable at {} by the emulator's clock", to_the_second(at))
@@ -124,7 +124,9 @@ pub(super) fn render_revoked(reply: &RevokeReply, waited: bool, hints: &Hints) -
 }
 
 pub(super) fn render_restored(reply: &RestoreReply, waited: bool, hints: &Hints) -> String {
-    let names = |ways: &[Way]| ways.iter().map(|way| way.name()).collect::<Vec<_>>().join(", ");
+    let names = |ways: &[RevocationMethod]| {
+        ways.iter().map(|way| way.name()).collect::<Vec<_>>().join(", ")
+    };
     let done = if reply.restored.is_empty() {
         "nothing was revoked".to_owned()
     } else {

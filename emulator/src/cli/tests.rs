@@ -22,7 +22,7 @@ use crate::admin::{
 };
 use crate::duration::IsoDuration;
 use crate::registry::{Finding, FindingKind, Verified};
-use crate::revocation::Way;
+use crate::revocation::RevocationMethod;
 
 const V1: &str = "0123456789abcdef0123456789abcdef";
 const V2: &str = "fedcba9876543210fedcba9876543210";
@@ -277,7 +277,7 @@ fn keys_for_people() {
 
 #[test]
 fn revocations_for_people() {
-    let revoked = |by: Way, cause: &str| RevokeReply {
+    let revoked = |by: RevocationMethod, cause: &str| RevokeReply {
         unavailable_from: None,
         by,
         key_identifier: kid(V1),
@@ -289,26 +289,37 @@ fn revocations_for_people() {
         state: "active".to_owned(),
         cause: None,
         unavailable_from: Some(time::macros::datetime!(2026-04-01 12:30 UTC)),
-        ..revoked(Way::Identity, "")
+        ..revoked(RevocationMethod::Identity, "")
     };
-    let restored =
-        |restored: &[Way], left: &[Way], state: &str, cause: Option<&str>| RestoreReply {
-            restored: restored.to_vec(),
-            revoked: left.to_vec(),
-            key_identifier: kid(V1),
-            registry: "local".to_owned(),
-            state: state.to_owned(),
-            cause: cause.map(str::to_owned),
-        };
+    let restored = |restored: &[RevocationMethod],
+                    left: &[RevocationMethod],
+                    state: &str,
+                    cause: Option<&str>| RestoreReply {
+        restored: restored.to_vec(),
+        revoked: left.to_vec(),
+        key_identifier: kid(V1),
+        registry: "local".to_owned(),
+        state: state.to_owned(),
+        cause: cause.map(str::to_owned),
+    };
 
     let lines = [
-        revoke::render_revoked(&revoked(Way::Policy, "policyRemoved"), true, &hints()),
-        revoke::render_revoked(&revoked(Way::Vault, "vaultDeleted"), false, &hints()),
+        revoke::render_revoked(&revoked(RevocationMethod::Policy, "policyRemoved"), true, &hints()),
+        revoke::render_revoked(&revoked(RevocationMethod::Vault, "vaultDeleted"), false, &hints()),
         revoke::render_revoked(&later, true, &hints()),
-        revoke::render_restored(&restored(&[Way::Policy], &[], "active", None), true, &hints()),
+        revoke::render_restored(
+            &restored(&[RevocationMethod::Policy], &[], "active", None),
+            true,
+            &hints(),
+        ),
         revoke::render_restored(&restored(&[], &[], "active", None), true, &hints()),
         revoke::render_restored(
-            &restored(&[Way::Vault], &[Way::Disable], "unavailable", Some("keyDisabled")),
+            &restored(
+                &[RevocationMethod::Vault],
+                &[RevocationMethod::Disable],
+                "unavailable",
+                Some("keyDisabled"),
+            ),
             true,
             &hints(),
         ),

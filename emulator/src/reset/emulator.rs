@@ -28,7 +28,7 @@ pub async fn reset(app: &App) -> Result<Reset, ResetError> {
     if let VaultChoice::External(_) = app.config.vault {
         // Nothing is removed unless the key for new content can be used.
         for registry in app.registries.all() {
-            app.revocations.restore(&registry, app.hand(), None, false).await?;
+            app.revocations.restore(&registry, app.revocation_context(), None, false).await?;
         }
         if let Some(local) = app.registry(RegistryName::LOCAL) {
             local.key_ring().rehearse().await.map_err(|error| of_local(error.into()))?;
@@ -80,7 +80,7 @@ async fn carry_out(app: &App, intent: Intent) -> Result<Reset, ResetError> {
 
 async fn steps(app: &App, intent: &Intent) -> Result<Vec<String>, ResetError> {
     let mut left = Vec::new();
-    let mut revocations = app.revocations.hold().await;
+    let mut revocations = app.revocations.lock().await;
     match (&app.config.vault, app.owner()) {
         (VaultChoice::Embedded, Some(owner)) => {
             vault::make_fresh(owner, &app.config, intent, &mut left).await?;
@@ -90,11 +90,11 @@ async fn steps(app: &App, intent: &Intent) -> Result<Vec<String>, ResetError> {
             let kept = vault::groups(owner).await?;
             app.registries.leave_first_group(&kept).await?;
             intent.passed().await.map_err(of_local)?;
-            revocations.forget_all().await?;
+            revocations.clear().await?;
         }
         (VaultChoice::External(external), _) => {
             for registry in app.registries.all() {
-                revocations.restore(&registry, app.hand()).await?;
+                revocations.restore(&registry, app.revocation_context()).await?;
             }
             intent.passed().await.map_err(of_local)?;
             app.registries.leave_local().await?;

@@ -97,7 +97,7 @@ impl Runner {
                 app.registries.resume(intent).await.map_err(|error| error.to_string())
             }
             Kind::Revoke | Kind::Restore => {
-                let resumed = app.revocations.resume(intent, app.hand()).await;
+                let resumed = app.revocations.resume(intent, app.revocation_context()).await;
                 resumed.map_err(|error| error.to_string())
             }
         };

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::way::Way;
+use super::method::RevocationMethod;
 use crate::keys::{KeyId, Status, VaultError};
 use crate::registry::ManageError;
 use crate::store::StoreError;
@@ -16,7 +16,7 @@ pub enum RevocationError {
     NoKey(String),
     /// The emulator may not change the vault.
     #[error("the emulator may not change the vault {vault}: use Azure's tools, `{az}`")]
-    NotOurs {
+    ExternalVault {
         /// The vault.
         vault: String,
         /// The command of the Azure CLI for this change.
@@ -28,11 +28,11 @@ pub enum RevocationError {
         /// The reason.
         why: String,
         /// The method that applies.
-        instead: Way,
+        instead: RevocationMethod,
     },
     /// The access is missing already, and `revoke` did not remove it.
     #[error("{0}")]
-    NothingToTake(String),
+    NothingToRevoke(String),
     /// There is no such vault, or it is deleted.
     #[error("there is no vault {0}: it may be deleted")]
     NoVault(String),
@@ -60,8 +60,8 @@ pub enum RevocationError {
 
 impl RevocationError {
     /// The error for a vault that the emulator may not change.
-    pub(super) fn not_ours(way: Way, key: &KeyId) -> Self {
-        Self::NotOurs { vault: key.vault().to_string(), az: way.az(key) }
+    pub(super) fn external_vault(method: RevocationMethod, key: &KeyId) -> Self {
+        Self::ExternalVault { vault: key.vault().to_string(), az: method.az_command(key) }
     }
 
     /// The error for a record that this program cannot read.

@@ -6,19 +6,19 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::RevocationError;
-use super::way::Way;
+use super::method::RevocationMethod;
 use crate::keys::IdentityId;
 use crate::registry::{Change, IdentityRef, IdentityResource, ManageError, Registries, Registry};
 
 /// A user-assigned identity of a registry.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct TakenIdentity {
+pub(super) struct RevokedIdentity {
     identity: String,
 }
 
-impl TakenIdentity {
+impl RevokedIdentity {
     /// The identity that uses the key, or `None` if the registry no longer has it.
-    pub(super) fn look(
+    pub(super) fn look_up(
         registries: &Registries,
         registry: &Registry,
     ) -> Result<Option<Self>, RevocationError> {
@@ -26,7 +26,10 @@ impl TakenIdentity {
         let own = match &registry.key_ring().describe().identity {
             Some(id) if id.is_system() => {
                 let why = "the registry uses its key with its system-assigned identity, which cannot be restored after a removal".to_owned();
-                return Err(RevocationError::Inapplicable { why, instead: Way::Policy });
+                return Err(RevocationError::Inapplicable {
+                    why,
+                    instead: RevocationMethod::Policy,
+                });
             }
             Some(id) => profile.by_client_id(IdentityId::as_str(id)),
             None => profile.assigned(&registries.start_identity().resource),
@@ -34,21 +37,21 @@ impl TakenIdentity {
         Ok(own.map(|own| Self { identity: own.resource.to_string() }))
     }
 
-    pub(super) async fn take(
+    pub(super) async fn remove(
         &self,
         registries: &Registries,
         registry: &Registry,
     ) -> Result<(), RevocationError> {
         let remove = vec![IdentityRef::Resource(self.identity()?)];
         let change = Change { remove, ..Change::default() };
-        let taken = registries.change(registry.registry_name(), change).await;
-        match taken {
+        let changed = registries.change(registry.registry_name(), change).await;
+        match changed {
             Ok(_) | Err(ManageError::IdentityNotAssigned { .. }) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    pub(super) async fn give_back(
+    pub(super) async fn restore(
         &self,
         registries: &Registries,
         registry: &Registry,

@@ -7,25 +7,25 @@
 //! in another process work alike. A vault that the emulator may not change is refused with a message. Removing the identity
 //! is a change of the registry, and asks no vault.
 //!
-//! Every change of the vault waits in [`changed`] until the registry has seen it.
+//! Every change of the vault waits in [`wait`] until the registry has seen it.
 
-pub mod changed;
+mod context;
 mod error;
-mod found;
-mod hand;
 mod identity;
-mod kept;
+mod method;
 mod network;
 mod policy;
+mod records;
 mod revocations;
+mod revoked;
 mod role;
 mod steps;
-mod taken;
 mod vault;
-mod way;
+mod vault_lookup;
+pub mod wait;
 
-pub use self::changed::Expected;
+pub use self::context::RevocationContext;
 pub use self::error::RevocationError;
-pub use self::hand::Hand;
-pub use self::revocations::{Held, Restored, Revocations};
-pub use self::way::Way;
+pub use self::method::RevocationMethod;
+pub use self::revocations::{Restored, Revocations, RevocationsLock};
+pub use self::wait::Expected;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::RevocationError;
-use super::found::{existing, id_of};
+use super::vault_lookup::{require_vault, resource_id};
 use crate::keys::{VaultError, VaultName};
 use crate::vault::{OwnerVault, VAULTS_API};
 
@@ -17,29 +17,29 @@ pub(super) struct ClosedVault {
 }
 
 impl ClosedVault {
-    pub(super) async fn look(
+    pub(super) async fn look_up(
         owner: &OwnerVault,
         name: &VaultName,
     ) -> Result<Option<Self>, RevocationError> {
-        let found = existing(owner, name).await?;
+        let found = require_vault(owner, name).await?;
         let rules = match &found["properties"]["networkAcls"] {
             // A vault without rules is open.
             Value::Null => open(),
             rules => rules.clone(),
         };
-        let vault = id_of(&found)?;
+        let vault = resource_id(&found)?;
         Ok((!is_closed(&rules)).then_some(Self { vault, rules }))
     }
 
-    pub(super) fn is_of_the_same(&self, other: &Self) -> bool {
+    pub(super) fn has_same_subject(&self, other: &Self) -> bool {
         self.vault.eq_ignore_ascii_case(&other.vault)
     }
 
-    pub(super) async fn take(&self, owner: &OwnerVault) -> Result<(), VaultError> {
+    pub(super) async fn remove(&self, owner: &OwnerVault) -> Result<(), VaultError> {
         self.set(owner, &closed()).await
     }
 
-    pub(super) async fn give_back(&self, owner: &OwnerVault) -> Result<(), VaultError> {
+    pub(super) async fn restore(&self, owner: &OwnerVault) -> Result<(), VaultError> {
         self.set(owner, &self.rules).await
     }
 

@@ -5,28 +5,28 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::RevocationError;
-use super::found::{existing, goes_by_roles, id_of};
-use super::way::Way;
+use super::method::RevocationMethod;
+use super::vault_lookup::{require_vault, resource_id, uses_rbac};
 use crate::keys::{VaultError, VaultName};
 use crate::vault::{OwnerVault, VAULTS_API};
 
 /// An access policy in the form of the vault.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct TakenPolicy {
+pub(super) struct RevokedPolicy {
     vault: String,
     policy: Value,
 }
 
-impl TakenPolicy {
-    pub(super) async fn look(
+impl RevokedPolicy {
+    pub(super) async fn look_up(
         owner: &OwnerVault,
         name: &VaultName,
         identity: &str,
     ) -> Result<Option<Self>, RevocationError> {
-        let vault = existing(owner, name).await?;
-        if goes_by_roles(&vault) {
+        let vault = require_vault(owner, name).await?;
+        if uses_rbac(&vault) {
             let why = format!("the vault {name} uses roles, not access policies");
-            return Err(RevocationError::Inapplicable { why, instead: Way::Role });
+            return Err(RevocationError::Inapplicable { why, instead: RevocationMethod::Role });
         }
         let policies = vault["properties"]["accessPolicies"].as_array();
         // A policy with an application id is for that application on behalf of the identity, so it is for another caller.
@@ -36,20 +36,20 @@ impl TakenPolicy {
                 && policy["applicationId"].is_null()
         };
         let found = policies.into_iter().flatten().find(is_its).cloned();
-        let vault = id_of(&vault)?;
+        let vault = resource_id(&vault)?;
         Ok(found.map(|policy| Self { vault, policy }))
     }
 
-    pub(super) fn is_of_the_same(&self, other: &Self) -> bool {
+    pub(super) fn has_same_subject(&self, other: &Self) -> bool {
         self.vault.eq_ignore_ascii_case(&other.vault)
             && self.policy["objectId"] == other.policy["objectId"]
     }
 
-    pub(super) async fn take(&self, owner: &OwnerVault) -> Result<(), VaultError> {
+    pub(super) async fn remove(&self, owner: &OwnerVault) -> Result<(), VaultError> {
         self.change(owner, "remove").await
     }
 
-    pub(super) async fn give_back(&self, owner: &OwnerVault) -> Result<(), VaultError> {
+    pub(super) async fn restore(&self, owner: &OwnerVault) -> Result<(), VaultError> {
         self.change(owner, "replace").await
     }
 

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::RevocationError;
-use super::found::{existing, goes_by_roles, id_of};
-use super::way::Way;
+use super::method::RevocationMethod;
+use super::vault_lookup::{require_vault, resource_id, uses_rbac};
 use crate::keys::{VaultError, VaultName};
 use crate::vault::{OwnerVault, ROLES_API};
 
@@ -19,7 +19,7 @@ const UNWRAP: &str = "Microsoft.KeyVault/vaults/keys/unwrap/action";
 
 /// The removed role assignments.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct TakenRoles {
+pub(super) struct RevokedRoles {
     vault: String,
     assignments: Vec<Assignment>,
 }
@@ -36,41 +36,41 @@ pub(super) struct Assignment {
     description: Value,
 }
 
-impl TakenRoles {
+impl RevokedRoles {
     /// Whether each of these assignments is one of `whole`.
     pub(super) fn is_part_of(&self, whole: &Self) -> bool {
         self.vault == whole.vault
             && self.assignments.iter().all(|one| whole.assignments.contains(one))
     }
 
-    pub(super) async fn look(
+    pub(super) async fn look_up(
         owner: &OwnerVault,
         name: &VaultName,
         identity: &str,
     ) -> Result<Option<Self>, RevocationError> {
-        let found = existing(owner, name).await?;
-        if !goes_by_roles(&found) {
+        let found = require_vault(owner, name).await?;
+        if !uses_rbac(&found) {
             let why = format!("the vault {name} uses access policies, not roles");
-            return Err(RevocationError::Inapplicable { why, instead: Way::Policy });
+            return Err(RevocationError::Inapplicable { why, instead: RevocationMethod::Policy });
         }
-        let vault = id_of(&found)?;
+        let vault = resource_id(&found)?;
         let mut assignments = Vec::new();
         for assignment in Assignment::list(owner, &vault, Some(identity)).await? {
-            if assignment.lets_keys_be_used(owner).await? {
+            if assignment.grants_key_use(owner).await? {
                 assignments.push(assignment);
             }
         }
         Ok((!assignments.is_empty()).then_some(Self { vault, assignments }))
     }
 
-    pub(super) async fn take(&self, owner: &OwnerVault) -> Result<(), VaultError> {
+    pub(super) async fn remove(&self, owner: &OwnerVault) -> Result<(), VaultError> {
         for assignment in &self.assignments {
             owner.resource(Method::DELETE, &assignment.id, &[ROLES_API], None).await?;
         }
         Ok(())
     }
 
-    pub(super) async fn give_back(&self, owner: &OwnerVault) -> Result<(), VaultError> {
+    pub(super) async fn restore(&self, owner: &OwnerVault) -> Result<(), VaultError> {
         for assignment in &self.assignments {
             assignment.put(owner).await?;
         }
@@ -89,10 +89,10 @@ impl Assignment {
         let filter = principal.map(|id| format!("principalId eq '{id}'"));
         let mut query = vec![ROLES_API];
         query.extend(filter.as_deref().map(|filter| ("$filter", filter)));
-        owner.resources(&path, &query).await?.iter().map(Self::of).collect()
+        owner.resources(&path, &query).await?.iter().map(Self::from_json).collect()
     }
 
-    fn of(value: &Value) -> Result<Self, VaultError> {
+    fn from_json(value: &Value) -> Result<Self, VaultError> {
         let properties = &value["properties"];
         let text = |value: &Value| {
             let text = value.as_str().map(str::to_owned);
@@ -133,7 +133,7 @@ impl Assignment {
         }
     }
 
-    async fn lets_keys_be_used(&self, owner: &OwnerVault) -> Result<bool, VaultError> {
+    async fn grants_key_use(&self, owner: &OwnerVault) -> Result<bool, VaultError> {
         let role = self.role_definition_id.rsplit('/').next().unwrap_or_default();
         let path = format!(
             "/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{role}"

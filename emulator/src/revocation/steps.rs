@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::context::RevocationContext;
 use super::error::RevocationError;
-use super::hand::Hand;
-use super::kept::Kept;
-use super::taken::{Place, Taken};
-use super::way::Way;
+use super::method::RevocationMethod;
+use super::records::RevocationRecords;
+use super::revoked::{RevocationTarget, Revoked};
 use crate::registry::{Intent, Kind, Registry};
 
 /// The parameters with which a revocation or a restoration can be resumed.
@@ -14,67 +14,67 @@ use crate::registry::{Intent, Kind, Registry};
 pub(super) struct Steps {
     pub(super) registry: String,
     /// The method, or `None` for a restoration of all methods.
-    pub(super) by: Option<Way>,
+    pub(super) by: Option<RevocationMethod>,
 }
 
 /// Removes the access in a record.
-pub(super) async fn take(
-    taken: &Taken,
-    place: &Place<'_>,
+pub(super) async fn revoke(
+    revoked: &Revoked,
+    target: &RevocationTarget<'_>,
     intent: &Intent,
 ) -> Result<(), RevocationError> {
     intent.passed().await?;
-    taken.take(place).await?;
+    revoked.remove(target).await?;
     intent.passed().await?;
     Ok(())
 }
 
 /// Undoes revocations, the newest first, and removes the record of each after it is undone.
-pub(super) async fn give_back(
-    kept: &mut Kept,
+pub(super) async fn restore(
+    records: &mut RevocationRecords,
     registry: &Registry,
-    hand: Hand<'_>,
-    by: Option<Way>,
+    context: RevocationContext<'_>,
+    by: Option<RevocationMethod>,
     intent: &Intent,
-) -> Result<Vec<Way>, RevocationError> {
-    let mut ways = Vec::new();
-    for note in kept.newest_first(registry.name(), by) {
-        let way = note.taken.way();
-        let place = Place::of(registry, hand, way)?;
-        note.taken.give_back(&place).await?;
+) -> Result<Vec<RevocationMethod>, RevocationError> {
+    let mut methods = Vec::new();
+    for record in records.newest_first(registry.name(), by) {
+        let method = record.revoked.method();
+        let target = RevocationTarget::new(registry, context, method)?;
+        record.revoked.restore(&target).await?;
         intent.passed().await?;
-        kept.forget(&note).await?;
+        records.remove(&record).await?;
         intent.passed().await?;
-        tracing::info!(registry.name = registry.name(), way = way.name(), "restored the key");
-        ways.push(way);
+        tracing::info!(registry.name = registry.name(), way = method.name(), "restored the key");
+        methods.push(method);
     }
-    Ok(ways)
+    Ok(methods)
 }
 
 /// Completes an interrupted operation, as far as its record was stored.
 pub(super) async fn resume(
-    kept: &mut Kept,
+    records: &mut RevocationRecords,
     intent: &Intent,
-    hand: Hand<'_>,
+    context: RevocationContext<'_>,
 ) -> Result<(), RevocationError> {
     let Steps { registry, by } = intent.parameters()?;
     // For a deleted registry, the owner of the key decides whether to restore it.
-    let Some(registry) = hand.registries.get(&registry) else { return Ok(()) };
+    let Some(registry) = context.registries.get(&registry) else { return Ok(()) };
     match (intent.kind(), by) {
-        (Kind::Revoke, Some(way)) => {
-            let place = Place::of(&registry, hand, way)?;
+        (Kind::Revoke, Some(method)) => {
+            let target = RevocationTarget::new(&registry, context, method)?;
             // Without a record nothing was removed, and no caller got a success.
-            let noted = kept.newest_first(registry.name(), by);
+            let recorded = records.newest_first(registry.name(), by);
             // The part of the record that still exists: nothing, if it was removed before the stop. If the owner has set
             // something else since then, it stays.
-            if let Some(rest) = place.look_again().await?
-                && noted.iter().any(|note| rest.is_part_of(&note.taken))
+            if let Some(rest) = target.look_up_remaining().await?
+                && recorded.iter().any(|record| rest.is_part_of(&record.revoked))
             {
                 intent.passed().await?;
-                rest.take(&place).await?;
+                rest.remove(&target).await?;
             }
         }
-        _ => drop(give_back(kept, &registry, hand, by, intent).await?),
+        _ => drop(restore(records, &registry, context, by, intent).await?),
     }
     registry.key_ring().check().await;
     Ok(())

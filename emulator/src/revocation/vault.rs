@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::error::RevocationError;
-use super::found::id_of;
 use super::role::Assignment;
+use super::vault_lookup::resource_id;
 use crate::keys::{VaultError, VaultName};
 use crate::vault::{OwnerVault, VAULTS_API};
 
@@ -23,12 +23,12 @@ pub(super) struct DeletedVault {
 }
 
 impl DeletedVault {
-    pub(super) async fn look(
+    pub(super) async fn look_up(
         owner: &OwnerVault,
         name: &VaultName,
     ) -> Result<Option<Self>, RevocationError> {
         let Some(found) = owner.vault_named(name).await? else { return Ok(None) };
-        let vault = id_of(&found)?;
+        let vault = resource_id(&found)?;
         let mut assignments = Assignment::list(owner, &vault, None).await?;
         assignments.retain(|assignment| assignment.is_within(&vault));
         let properties = &found["properties"];
@@ -41,15 +41,15 @@ impl DeletedVault {
         }))
     }
 
-    pub(super) fn is_of_the_same(&self, other: &Self) -> bool {
+    pub(super) fn has_same_subject(&self, other: &Self) -> bool {
         self.vault.eq_ignore_ascii_case(&other.vault)
     }
 
-    pub(super) async fn take(&self, owner: &OwnerVault) -> Result<(), VaultError> {
+    pub(super) async fn remove(&self, owner: &OwnerVault) -> Result<(), VaultError> {
         owner.resource(Method::DELETE, &self.vault, &[VAULTS_API], None).await.map(drop)
     }
 
-    pub(super) async fn give_back(&self, owner: &OwnerVault) -> Result<(), VaultError> {
+    pub(super) async fn restore(&self, owner: &OwnerVault) -> Result<(), VaultError> {
         // A user may have recovered it already.
         let is_there = owner.resource(Method::GET, &self.vault, &[VAULTS_API], None).await.is_ok();
         if !is_there {

@@ -3,7 +3,7 @@
 use azure_emulator_core::faults::{FaultKind, FaultRule};
 use http::StatusCode;
 use sealyard::admin::KeyOperation;
-use sealyard::revocation::Way;
+use sealyard::revocation::RevocationMethod;
 
 use crate::support::start;
 
@@ -36,8 +36,14 @@ async fn a_revocation_and_a_restore_take_effect_at_once() {
     let (emulator, client) = start().await;
     client.push_image("app", "v1", &[b"layer"]).await;
 
-    for method in [Way::Policy, Way::Disable, Way::Delete, Way::Firewall, Way::Vault, Way::Identity]
-    {
+    for method in [
+        RevocationMethod::Policy,
+        RevocationMethod::Disable,
+        RevocationMethod::Delete,
+        RevocationMethod::Firewall,
+        RevocationMethod::Vault,
+        RevocationMethod::Identity,
+    ] {
         let revoked = emulator.revoke("local", method).await.unwrap();
         let refused = client.pull_blob("app", b"layer").await;
         let restored = emulator.restore("local").await.unwrap();

@@ -4,7 +4,7 @@ use mock_keyvault::{KeyPermission, MockKeyVault, NetworkRules, VaultChanges};
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
 use sealyard::config::ExternalVault;
-use sealyard::revocation::{Hand, RevocationError, Way};
+use sealyard::revocation::{RevocationContext, RevocationError, RevocationMethod};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Client, content, external, start, start_beside};
@@ -13,23 +13,23 @@ const VAULT: &str = "local";
 const ROLE: &str = "Key Vault Crypto Service Encryption User";
 const READER: &str = "Key Vault Reader";
 
-fn cause(method: Way) -> &'static str {
+fn cause(method: RevocationMethod) -> &'static str {
     match method {
-        Way::Policy => "policyRemoved",
-        Way::Role => "roleRemoved",
-        Way::Disable => "keyDisabled",
-        Way::Delete => "keyDeleted",
-        Way::Firewall => "vaultFirewall",
-        Way::Vault => "vaultDeleted",
-        Way::Identity => "identityRemoved",
+        RevocationMethod::Policy => "policyRemoved",
+        RevocationMethod::Role => "roleRemoved",
+        RevocationMethod::Disable => "keyDisabled",
+        RevocationMethod::Delete => "keyDeleted",
+        RevocationMethod::Firewall => "vaultFirewall",
+        RevocationMethod::Vault => "vaultDeleted",
+        RevocationMethod::Identity => "identityRemoved",
     }
 }
 
-async fn revoke(client: &Client, method: Way) -> Answer {
+async fn revoke(client: &Client, method: RevocationMethod) -> Answer {
     client.send_json("/_sealyard/registries/local/revoke", &json!({ "by": method })).await
 }
 
-async fn restore(client: &Client, by: Option<Way>) -> Answer {
+async fn restore(client: &Client, by: Option<RevocationMethod>) -> Answer {
     let body = by.map_or_else(|| json!({}), |method| json!({ "by": method }));
     client.send_json("/_sealyard/registries/local/restore", &body).await
 }
@@ -99,16 +99,16 @@ async fn a_restore_brings_back_the_exact_state_from_before_the_revocation_also_a
 
     // The role is last, because the vault uses roles from then on.
     let methods = [
-        Way::Policy,
-        Way::Disable,
-        Way::Delete,
-        Way::Firewall,
-        Way::Vault,
-        Way::Identity,
-        Way::Role,
+        RevocationMethod::Policy,
+        RevocationMethod::Disable,
+        RevocationMethod::Delete,
+        RevocationMethod::Firewall,
+        RevocationMethod::Vault,
+        RevocationMethod::Identity,
+        RevocationMethod::Role,
     ];
     for method in methods {
-        if method == Way::Role {
+        if method == RevocationMethod::Role {
             switch_to_roles(emulator.vault().unwrap()).await;
         }
         let before = seen(emulator.vault().unwrap()).await;
@@ -143,10 +143,10 @@ async fn revoking_and_restoring_twice_is_harmless() {
     let (emulator, client) = start().await;
 
     let never = restore(&client, None).await.json();
-    let first = revoke(&client, Way::Policy).await.json();
-    let second = revoke(&client, Way::Policy).await.json();
-    let restored = restore(&client, Some(Way::Policy)).await.json();
-    let again = restore(&client, Some(Way::Policy)).await.json();
+    let first = revoke(&client, RevocationMethod::Policy).await.json();
+    let second = revoke(&client, RevocationMethod::Policy).await.json();
+    let restored = restore(&client, Some(RevocationMethod::Policy)).await.json();
+    let again = restore(&client, Some(RevocationMethod::Policy)).await.json();
 
     assert_eq!((&never["restored"], &never["state"]), (&json!([]), &json!("active")));
     assert_eq!(first, second);
@@ -180,12 +180,17 @@ async fn a_registry_is_the_same_whatever_the_case_of_its_name() {
 async fn the_last_revocation_is_undone_first() {
     let (emulator, client) = start().await;
     client.push_image("app", "v1", &[b"layer"]).await;
-    for method in [Way::Policy, Way::Disable, Way::Firewall, Way::Vault] {
+    for method in [
+        RevocationMethod::Policy,
+        RevocationMethod::Disable,
+        RevocationMethod::Firewall,
+        RevocationMethod::Vault,
+    ] {
         let revoked = revoke(&client, method).await;
         assert_eq!(revoked.status, StatusCode::OK, "{method}: {revoked:?}");
     }
 
-    let one = restore(&client, Some(Way::Vault)).await.json();
+    let one = restore(&client, Some(RevocationMethod::Vault)).await.json();
     let all = restore(&client, None).await.json();
 
     assert_eq!(one["revoked"], json!(["firewall", "disable", "policy"]));
@@ -200,9 +205,9 @@ async fn the_last_revocation_is_undone_first() {
 async fn a_method_that_does_not_apply_is_refused_and_the_error_names_the_one_to_use() {
     let (emulator, client) = start().await;
 
-    let role = revoke(&client, Way::Role).await;
+    let role = revoke(&client, RevocationMethod::Role).await;
     switch_to_roles(emulator.vault().unwrap()).await;
-    let policy = revoke(&client, Way::Policy).await;
+    let policy = revoke(&client, RevocationMethod::Policy).await;
 
     for (answer, instead) in [(role, "`--by policy`"), (policy, "`--by role`")] {
         assert_eq!(answer.status, StatusCode::CONFLICT, "{answer:?}");
@@ -217,8 +222,8 @@ async fn a_change_by_another_client_is_not_recorded_as_a_revocation() {
     let (emulator, client) = start().await;
     client.key("disable").await;
 
-    let revoked = revoke(&client, Way::Disable).await;
-    revoke(&client, Way::Policy).await;
+    let revoked = revoke(&client, RevocationMethod::Disable).await;
+    revoke(&client, RevocationMethod::Policy).await;
     let restored = restore(&client, None).await;
     client.key("enable").await;
 
@@ -234,9 +239,9 @@ async fn a_change_by_another_client_is_not_recorded_as_a_revocation() {
 async fn a_restore_succeeds_when_the_change_was_already_undone() {
     let (emulator, client) = start().await;
     let vault = emulator.vault().unwrap();
-    for method in [Way::Delete, Way::Disable] {
+    for method in [RevocationMethod::Delete, RevocationMethod::Disable] {
         revoke(&client, method).await;
-        client.key(if method == Way::Delete { "recover" } else { "enable" }).await;
+        client.key(if method == RevocationMethod::Delete { "recover" } else { "enable" }).await;
 
         let restored = restore(&client, None).await.json();
 
@@ -245,7 +250,7 @@ async fn a_restore_succeeds_when_the_change_was_already_undone() {
             (&json!([method]), &json!("active"))
         );
     }
-    revoke(&client, Way::Vault).await;
+    revoke(&client, RevocationMethod::Vault).await;
     vault.recover_vault(VAULT).await.unwrap();
     assert_eq!(restore(&client, None).await.json()["state"], "active");
 }
@@ -254,13 +259,17 @@ async fn a_restore_succeeds_when_the_change_was_already_undone() {
 async fn the_refusal_for_an_external_vault_prints_the_az_command_for_it() {
     let (emulator, _client) = start().await;
     let app = emulator.app();
-    let hand = Hand { owner: None, ..app.hand() };
+    let context = RevocationContext { owner: None, ..app.revocation_context() };
 
     // The identity belongs to the registry, so the emulator can always remove it.
-    for method in Way::ALL.into_iter().filter(|method| *method != Way::Identity) {
-        let refused = app.revocations.revoke(emulator.registry(), hand, method, true).await;
+    for method in
+        RevocationMethod::ALL.into_iter().filter(|method| *method != RevocationMethod::Identity)
+    {
+        let refused = app.revocations.revoke(emulator.registry(), context, method, true).await;
 
-        let Err(error @ RevocationError::NotOurs { .. }) = refused else { panic!("{refused:?}") };
+        let Err(error @ RevocationError::ExternalVault { .. }) = refused else {
+            panic!("{refused:?}")
+        };
         assert!(error.to_string().contains("`az "), "{error}");
     }
 }
@@ -280,7 +289,13 @@ async fn revoke_and_restore_work_with_a_mock_vault_in_another_process() {
         let (_emulator, client) = start_beside(external, folder.path()).await;
         client.push_image("app", "v1", &[b"layer"]).await;
 
-        for method in [Way::Policy, Way::Disable, Way::Delete, Way::Firewall, Way::Vault] {
+        for method in [
+            RevocationMethod::Policy,
+            RevocationMethod::Disable,
+            RevocationMethod::Delete,
+            RevocationMethod::Firewall,
+            RevocationMethod::Vault,
+        ] {
             let revoked = revoke(&client, method).await.json();
             let refused = client.pull_blob("app", b"layer").await;
             let restored = restore(&client, None).await.json();
@@ -334,12 +349,12 @@ async fn the_revocations_of_a_registry_are_removed_when_any_interface_deletes_it
     let revoke = "/_sealyard/registries/team1/revoke";
     client.send_json(revoke, &json!({ "by": "identity" })).await;
     let app = emulator.app();
-    assert_eq!(app.revocations.of("team1"), [Way::Identity]);
+    assert_eq!(app.revocations.methods_of("team1"), [RevocationMethod::Identity]);
 
     app.registries.delete(team.registry_name()).await.unwrap();
 
     let forgotten = async {
-        while !app.revocations.of("team1").is_empty() {
+        while !app.revocations.methods_of("team1").is_empty() {
             tokio::task::yield_now().await;
         }
     };

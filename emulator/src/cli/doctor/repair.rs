@@ -6,7 +6,7 @@
 
 use super::super::hints::{CommandLine, Hint, Hints, KeyOf};
 use crate::admin::{KeyDiagnosis, RegistryDiagnosis};
-use crate::revocation::Way;
+use crate::revocation::RevocationMethod;
 
 /// The role that permits an identity only to use keys for encryption.
 const ROLE: &str = "Key Vault Crypto Service Encryption User";
@@ -27,7 +27,9 @@ pub(super) struct Repair<'a> {
 impl Repair<'_> {
     /// The command for a cause, or `None` if no command repairs it.
     pub(super) fn of(&self, cause: &str) -> Option<String> {
-        if let Some(robbed) = Way::of_cause(cause).and_then(|way| self.revoked_from(way)) {
+        if let Some(robbed) =
+            RevocationMethod::from_cause(cause).and_then(|method| self.revoked_from(method))
+        {
             return Some(self.hints.line(&Hint::Restore { registry: robbed }));
         }
         let key = self.registry.key.as_ref()?;
@@ -63,24 +65,26 @@ impl Repair<'_> {
     }
 
     /// The registry whose revocation by this method affects this one: itself, or another registry that shares the key.
-    fn revoked_from(&self, way: Way) -> Option<&str> {
+    fn revoked_from(&self, method: RevocationMethod) -> Option<&str> {
         let own = self.registry;
         let shares = |other: &RegistryDiagnosis| match (&own.key, &other.key) {
             (Some(one), Some(other)) => {
                 one.vault == other.vault
-                    && match way {
-                        Way::Vault | Way::Firewall => true,
-                        Way::Disable => (&one.name, &one.version) == (&other.name, &other.version),
-                        Way::Delete => one.name == other.name,
-                        Way::Policy | Way::Role => {
+                    && match method {
+                        RevocationMethod::Vault | RevocationMethod::Firewall => true,
+                        RevocationMethod::Disable => {
+                            (&one.name, &one.version) == (&other.name, &other.version)
+                        }
+                        RevocationMethod::Delete => one.name == other.name,
+                        RevocationMethod::Policy | RevocationMethod::Role => {
                             one.identity.client_id == other.identity.client_id
                         }
-                        Way::Identity => false,
+                        RevocationMethod::Identity => false,
                     }
             }
             _ => false,
         };
-        let took = |registry: &&RegistryDiagnosis| registry.revoked.contains(&way);
+        let took = |registry: &&RegistryDiagnosis| registry.revoked.contains(&method);
         let found = std::iter::once(own)
             .find(took)
             .or_else(|| self.all.iter().filter(took).find(|other| shares(other)));
@@ -240,7 +244,7 @@ mod tests {
         let hints = Hints::new(Some(&"sealyard".into()), None);
         let robbed = RegistryDiagnosis {
             name: "local".to_owned(),
-            revoked: vec![Way::Firewall, Way::Delete],
+            revoked: vec![RevocationMethod::Firewall, RevocationMethod::Delete],
             key: diagnosed("").key.map(|key| KeyDiagnosis { name: "key2".to_owned(), ..key }),
             ..diagnosed("vaultFirewall")
         };

@@ -12,7 +12,7 @@ use super::emulator::examine;
 use super::finding::{Check, Finding, Report, Verdict};
 use super::{DoctorArgs, Exit};
 use crate::Sealyard;
-use crate::revocation::Way;
+use crate::revocation::RevocationMethod;
 
 /// A running emulator, and the context of its commands.
 struct Patient {
@@ -82,24 +82,28 @@ async fn each_revocation_is_found_with_its_cause_and_the_repair_ends_it() {
     let patient = Patient::new().await;
     patient.emulator.create_registry("team1").await.unwrap();
     for (registry, end) in [("local", ""), ("team1", " --registry team1")] {
-        for way in Way::ALL {
-            if way == Way::Role {
+        for method in RevocationMethod::ALL {
+            if method == RevocationMethod::Role {
                 continue;
             }
-            patient.type_in(&format!("sealyard revoke --by {way}{end}")).await;
+            patient.type_in(&format!("sealyard revoke --by {method}{end}")).await;
 
             let wrong = patient.wrong().await;
 
             // A change of a vault affects all registries whose keys are in it, and has one repair.
             let restore = Some(format!("sealyard restore{end}"));
-            assert!(wrong.iter().all(|finding| finding.repair == restore), "{way}: {wrong:?}");
-            let both = if matches!(way, Way::Firewall | Way::Vault) { 2 } else { 1 };
-            assert_eq!(wrong.len(), both, "{way}: {wrong:?}");
+            assert!(wrong.iter().all(|finding| finding.repair == restore), "{method}: {wrong:?}");
+            let both = if matches!(method, RevocationMethod::Firewall | RevocationMethod::Vault) {
+                2
+            } else {
+                1
+            };
+            assert_eq!(wrong.len(), both, "{method}: {wrong:?}");
             let of_this: Vec<Finding> =
                 wrong.into_iter().filter(|it| it.registry.as_deref() == Some(registry)).collect();
-            let repair = Patient::only(&of_this, Check::Registry, cause(way));
+            let repair = Patient::only(&of_this, Check::Registry, cause(method));
             patient.type_in(&repair).await;
-            assert_eq!(patient.wrong().await, [], "{way}");
+            assert_eq!(patient.wrong().await, [], "{method}");
         }
     }
 }
@@ -291,14 +295,14 @@ fn a_report_for_people_and_for_programs() {
     );
 }
 
-fn cause(way: Way) -> &'static str {
-    match way {
-        Way::Policy => "policyRemoved",
-        Way::Role => "roleRemoved",
-        Way::Disable => "keyDisabled",
-        Way::Delete => "keyDeleted",
-        Way::Firewall => "vaultFirewall",
-        Way::Vault => "vaultDeleted",
-        Way::Identity => "identityRemoved",
+fn cause(method: RevocationMethod) -> &'static str {
+    match method {
+        RevocationMethod::Policy => "policyRemoved",
+        RevocationMethod::Role => "roleRemoved",
+        RevocationMethod::Disable => "keyDisabled",
+        RevocationMethod::Delete => "keyDeleted",
+        RevocationMethod::Firewall => "vaultFirewall",
+        RevocationMethod::Vault => "vaultDeleted",
+        RevocationMethod::Identity => "identityRemoved",
     }
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::*;
 use crate::registry::Kind;
-use crate::revocation::Way;
+use crate::revocation::RevocationMethod;
 
 async fn rotate(emulator: &Sealyard) {
     let body = json!({ "operation": "rotate" });
@@ -67,24 +67,31 @@ fn the_registry_uses_a_version_as_soon_as_the_rotation_has_created_it() {
 
 #[test]
 fn a_reported_revocation_is_complete_and_a_restoration_undoes_all_of_it() {
-    for way in [Way::Policy, Way::Disable, Way::Delete, Way::Firewall, Way::Vault, Way::Identity] {
+    for method in [
+        RevocationMethod::Policy,
+        RevocationMethod::Disable,
+        RevocationMethod::Delete,
+        RevocationMethod::Firewall,
+        RevocationMethod::Vault,
+        RevocationMethod::Identity,
+    ] {
         let revoke = async |emulator: &Sealyard| {
             let app = emulator.app();
             let local = emulator.registry();
-            app.revocations.revoke(local, app.hand(), way, true).await.unwrap();
+            app.revocations.revoke(local, app.revocation_context(), method, true).await.unwrap();
         };
         let restore = async |emulator: &Sealyard| {
             let app = emulator.app();
             let local = emulator.registry();
-            app.revocations.restore(local, app.hand(), None, true).await.unwrap();
+            app.revocations.restore(local, app.revocation_context(), None, true).await.unwrap();
         };
         // The reported revocations match the result of a pull, and can be undone.
         let check = async |emulator: &Sealyard| {
-            let told = emulator.app().revocations.of("local");
+            let told = emulator.app().revocations.methods_of("local");
             let state = state(emulator, "local").await;
-            assert_eq!(state == State::Unavailable, !told.is_empty(), "{way}: {told:?} {state}");
+            assert_eq!(state == State::Unavailable, !told.is_empty(), "{method}: {told:?} {state}");
             restore(emulator).await;
-            assert_eq!(pull(emulator, b"layer").await, StatusCode::OK, "{way}");
+            assert_eq!(pull(emulator, b"layer").await, StatusCode::OK, "{method}");
             !told.is_empty()
         };
         let pushed = async |emulator: &Sealyard| {
@@ -94,7 +101,7 @@ fn a_reported_revocation_is_complete_and_a_restoration_undoes_all_of_it() {
             prepare: pushed,
             operate: revoke,
             check: async |emulator: &Sealyard, has_ended: bool| {
-                assert!(check(emulator).await || !has_ended, "{way}");
+                assert!(check(emulator).await || !has_ended, "{method}");
             },
         }
         .run();
@@ -105,11 +112,14 @@ fn a_reported_revocation_is_complete_and_a_restoration_undoes_all_of_it() {
             },
             operate: restore,
             check: async |emulator: &Sealyard, _: bool| {
-                assert!(!check(emulator).await, "{way}: a restoration that has begun is completed");
+                assert!(
+                    !check(emulator).await,
+                    "{method}: a restoration that has begun is completed"
+                );
             },
         }
         .run();
-        assert!(revoked >= 3 && restored >= 3, "{way}: {revoked} {restored}");
+        assert!(revoked >= 3 && restored >= 3, "{method}: {revoked} {restored}");
     }
 }
 

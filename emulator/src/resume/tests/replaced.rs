@@ -12,7 +12,7 @@ use crate::registry::{
     Error, IdentityResource, Intents, KeyChange, Kind, RegistryName, Tags, Update,
 };
 use crate::reset::ResetError;
-use crate::revocation::Way;
+use crate::revocation::RevocationMethod;
 
 /// Leaves an operation in the state after a failure: it waits for its next attempt.
 pub(super) async fn leave(emulator: &Sealyard, kind: Kind, parameters: Value) -> Intents {
@@ -214,15 +214,21 @@ async fn a_waiting_restoration_does_not_undo_a_newer_revocation() {
     let app = emulator.app().clone();
 
     let intents = leave(&emulator, Kind::Restore, json!({ "registry": "local", "by": null })).await;
-    app.revocations.revoke(emulator.registry(), app.hand(), Way::Policy, true).await.unwrap();
+    app.revocations
+        .revoke(emulator.registry(), app.revocation_context(), RevocationMethod::Policy, true)
+        .await
+        .unwrap();
     let unfinished = intents.unfinished();
-    let told = app.revocations.of("local");
-    app.revocations.restore(emulator.registry(), app.hand(), None, true).await.unwrap();
+    let told = app.revocations.methods_of("local");
+    app.revocations
+        .restore(emulator.registry(), app.revocation_context(), None, true)
+        .await
+        .unwrap();
     drop((app, intents));
     emulator.shutdown().await;
 
     assert!(unfinished.is_empty(), "{unfinished:?}");
-    assert_eq!(told, [Way::Policy]);
+    assert_eq!(told, [RevocationMethod::Policy]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

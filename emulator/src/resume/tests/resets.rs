@@ -11,7 +11,7 @@ use super::replaced::leave;
 use super::*;
 use crate::registry::{Error, Intents, Kind};
 use crate::reset;
-use crate::revocation::Way;
+use crate::revocation::RevocationMethod;
 use crate::store::End;
 
 /// The running operation of a kind.
@@ -129,7 +129,10 @@ async fn a_reset_waits_for_a_running_revocation_before_it_examines_the_vault() {
     intents.stop().one_after(Kind::Revoke, 1);
     let (app, local) = (emulator.app().clone(), emulator.registry().clone());
     let revoking = tokio::spawn(async move {
-        app.revocations.revoke(&local, app.hand(), Way::Disable, false).await.map(drop)
+        app.revocations
+            .revoke(&local, app.revocation_context(), RevocationMethod::Disable, false)
+            .await
+            .map(drop)
     });
     intents.stop().reached().await;
     let app = emulator.app().clone();
@@ -145,7 +148,7 @@ async fn a_reset_waits_for_a_running_revocation_before_it_examines_the_vault() {
     intents.stop().release();
     let revoked = revoking.await.unwrap();
     let reset = resetting.await.unwrap();
-    let told = emulator.app().revocations.of("local");
+    let told = emulator.app().revocations.methods_of("local");
     let state = state(&emulator, "local").await;
     drop(intents);
     emulator.shutdown().await;

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::replaced::leave;
 use super::*;
 use crate::registry::Kind;
-use crate::revocation::Way;
+use crate::revocation::RevocationMethod;
 use crate::vault::ROLES_API;
 
 /// The roles of the tests: each lets a key be used.
@@ -31,7 +31,10 @@ async fn a_revocation_that_had_removed_some_of_the_roles_removes_the_others() {
         all.filter(|one| one["properties"]["principalId"] == identity).collect::<Vec<_>>()
     };
     let before = of_identity().await;
-    app.revocations.revoke(emulator.registry(), app.hand(), Way::Role, true).await.unwrap();
+    app.revocations
+        .revoke(emulator.registry(), app.revocation_context(), RevocationMethod::Role, true)
+        .await
+        .unwrap();
     // The state after a stop between the two removals.
     let properties = &before[0]["properties"];
     let body = json!({ "properties": {
@@ -48,7 +51,10 @@ async fn a_revocation_that_had_removed_some_of_the_roles_removes_the_others() {
     settled(&emulator).await;
     let rest = of_identity().await.len();
     let dark = state(&emulator, "local").await;
-    app.revocations.restore(emulator.registry(), app.hand(), None, true).await.unwrap();
+    app.revocations
+        .restore(emulator.registry(), app.revocation_context(), None, true)
+        .await
+        .unwrap();
     let restored = of_identity().await.len();
     drop((intents, app));
     emulator.shutdown().await;
@@ -62,8 +68,11 @@ async fn a_repeated_revocation_replaces_a_waiting_restoration() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let app = emulator.app().clone();
-    let revoke =
-        async || app.revocations.revoke(emulator.registry(), app.hand(), Way::Policy, true).await;
+    let revoke = async || {
+        app.revocations
+            .revoke(emulator.registry(), app.revocation_context(), RevocationMethod::Policy, true)
+            .await
+    };
     revoke().await.unwrap();
 
     // No waiting operation is tried meanwhile.
@@ -74,11 +83,11 @@ async fn a_repeated_revocation_replaces_a_waiting_restoration() {
     let left = intents.unfinished().len();
     reset.end().await.unwrap();
     settled(&emulator).await;
-    let (told, dark) = (app.revocations.of("local"), state(&emulator, "local").await);
+    let (told, dark) = (app.revocations.methods_of("local"), state(&emulator, "local").await);
     drop((intents, app));
     emulator.shutdown().await;
 
     // The reset itself.
     assert_eq!(left, 1);
-    assert_eq!((told, dark), (vec![Way::Policy], State::Unavailable));
+    assert_eq!((told, dark), (vec![RevocationMethod::Policy], State::Unavailable));
 }

@@ -18,19 +18,22 @@ const PAUSE: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expected {
     /// Content is refused.
-    Dark,
+    Refused,
     /// Content is served.
     Served,
     /// The state after the vault's next answer, whatever it is.
-    Told,
+    Answered,
     /// The current state; the vault is not asked.
-    Anything,
+    Current,
 }
 
 /// Waits for the expected state, and returns it. A different state that lasts is an error.
-pub async fn seen(registry: &Registry, expected: Expected) -> Result<Status, RevocationError> {
+pub async fn wait_for_state(
+    registry: &Registry,
+    expected: Expected,
+) -> Result<Status, RevocationError> {
     let ring = registry.key_ring();
-    if expected == Expected::Anything {
+    if expected == Expected::Current {
         return Ok(ring.status());
     }
     let asking = async {
@@ -43,7 +46,7 @@ pub async fn seen(registry: &Registry, expected: Expected) -> Result<Status, Rev
         }
     };
     let status = tokio::time::timeout(LIMIT, asking).await.unwrap_or_else(|_| ring.status());
-    if expected.is_met_by(&status) || expected == Expected::Told {
+    if expected.is_met_by(&status) || expected == Expected::Answered {
         return Ok(status);
     }
     Err(RevocationError::NotSeen { registry: registry.name().to_owned(), status })
@@ -53,10 +56,10 @@ impl Expected {
     fn is_met_by(self, status: &Status) -> bool {
         let is_refused = status.cause.is_some_and(Cause::is_refusal);
         match self {
-            Self::Dark => status.state == State::Unavailable && is_refused,
+            Self::Refused => status.state == State::Unavailable && is_refused,
             Self::Served => status.state == State::Active,
-            Self::Told => status.state == State::Active || is_refused,
-            Self::Anything => true,
+            Self::Answered => status.state == State::Active || is_refused,
+            Self::Current => true,
         }
     }
 
@@ -78,7 +81,7 @@ mod tests {
     fn an_outage_is_neither_of_the_expected_states() {
         let down = status(State::Unavailable, Some(Cause::VaultUnreachable));
 
-        for expected in [Expected::Dark, Expected::Served, Expected::Told] {
+        for expected in [Expected::Refused, Expected::Served, Expected::Answered] {
             assert!(!expected.is_met_by(&down) && !expected.is_denied_by(&down), "{expected:?}");
         }
     }
@@ -88,8 +91,10 @@ mod tests {
         let refused = status(State::Unavailable, Some(Cause::KeyDisabled));
         let expired = status(State::Active, Some(Cause::KeyExpired));
 
-        assert!(Expected::Served.is_denied_by(&refused) && !Expected::Dark.is_denied_by(&refused));
-        assert!(Expected::Dark.is_met_by(&refused) && Expected::Told.is_met_by(&refused));
-        assert!(Expected::Served.is_met_by(&expired) && !Expected::Dark.is_met_by(&expired));
+        assert!(
+            Expected::Served.is_denied_by(&refused) && !Expected::Refused.is_denied_by(&refused)
+        );
+        assert!(Expected::Refused.is_met_by(&refused) && Expected::Answered.is_met_by(&refused));
+        assert!(Expected::Served.is_met_by(&expired) && !Expected::Refused.is_met_by(&expired));
     }
 }

@@ -7,7 +7,7 @@ use crate::keys::{VaultError, VaultName};
 use crate::vault::OwnerVault;
 
 /// The vault of this name; it is an error if there is none.
-pub(super) async fn existing(
+pub(super) async fn require_vault(
     owner: &OwnerVault,
     name: &VaultName,
 ) -> Result<Value, RevocationError> {
@@ -15,12 +15,12 @@ pub(super) async fn existing(
 }
 
 /// The resource id of a vault.
-pub(super) fn id_of(vault: &Value) -> Result<String, VaultError> {
+pub(super) fn resource_id(vault: &Value) -> Result<String, VaultError> {
     let id = vault["id"].as_str().map(str::to_owned);
     id.ok_or_else(|| VaultError::new(None, "the vault's answer has no id"))
 }
 
 /// Whether a vault uses roles instead of access policies.
-pub(super) fn goes_by_roles(vault: &Value) -> bool {
+pub(super) fn uses_rbac(vault: &Value) -> bool {
     vault["properties"]["enableRbacAuthorization"] == true
 }

@@ -9,7 +9,7 @@ use crate::keys::{KeyId, KeyVersion};
 /// A method to revoke a registry's access to its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Way {
+pub enum RevocationMethod {
     /// By removing the access policy of the registry's identity from the vault.
     Policy,
     /// By removing the roles that let the registry's identity use the key.
@@ -26,7 +26,7 @@ pub enum Way {
     Identity,
 }
 
-impl Way {
+impl RevocationMethod {
     /// All methods.
     pub const ALL: [Self; 7] = [
         Self::Policy,
@@ -52,7 +52,7 @@ impl Way {
     }
 
     /// The method that leads to this cause of a state, by the cause's name. Changes without `revoke` can lead to it too.
-    pub fn of_cause(cause: &str) -> Option<Self> {
+    pub fn from_cause(cause: &str) -> Option<Self> {
         Some(match cause {
             "policyRemoved" => Self::Policy,
             "roleRemoved" => Self::Role,
@@ -66,7 +66,7 @@ impl Way {
     }
 
     /// The command of the Azure CLI that does the same to an external vault.
-    pub fn az(self, key: &KeyId) -> String {
+    pub fn az_command(self, key: &KeyId) -> String {
         let (vault, name) = (key.vault(), key.name());
         match self {
             Self::Policy => {
@@ -93,7 +93,7 @@ impl Way {
     }
 }
 
-impl fmt::Display for Way {
+impl fmt::Display for RevocationMethod {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -105,8 +105,8 @@ mod tests {
 
     #[test]
     fn a_method_is_serialized_under_its_name() {
-        for way in Way::ALL {
-            assert_eq!(serde_json::to_value(way).unwrap(), way.name());
+        for method in RevocationMethod::ALL {
+            assert_eq!(serde_json::to_value(method).unwrap(), method.name());
         }
     }
 }
