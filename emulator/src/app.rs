@@ -8,13 +8,13 @@ use azure_emulator_core::clock::Clock;
 use mock_keyvault::Manager;
 use tokio_util::sync::CancellationToken;
 
-use crate::agenda::Agenda;
 use crate::config::Config;
 use crate::endpoints::Endpoints;
-use crate::faults::FaultDesk;
+use crate::faults::FaultRules;
 use crate::listeners::{Guard, Ports};
 use crate::registry::{Doorkeeper, Events, ManageError, Registries, Registry, RegistryName};
 use crate::revocation::{RevocationContext, Revocations};
+use crate::scheduler::Scheduler;
 use crate::state_watch::StateWatch;
 use crate::under_way::UnderWay;
 use crate::vault::OwnerVault;
@@ -45,11 +45,11 @@ pub struct Parts {
     /// The changes that `revoke` made, until `restore` undoes them.
     pub revocations: Revocations,
     /// The faults that a client of the admin API asked for.
-    pub faults: FaultDesk,
+    pub faults: FaultRules,
     /// Held during a reset.
     pub resetting: tokio::sync::Mutex<()>,
     /// Moves the clock, and runs everything that becomes due.
-    pub agenda: Arc<Agenda>,
+    pub scheduler: Arc<Scheduler>,
     /// Keeps the states of the registries up to date.
     pub state_watch: Arc<StateWatch>,
     /// Authenticates and authorizes callers of registries that require a login.

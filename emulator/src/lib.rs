@@ -23,7 +23,6 @@
 
 pub mod acr;
 pub mod admin;
-pub mod agenda;
 pub mod app;
 pub mod arm;
 mod changes;
@@ -48,6 +47,7 @@ pub mod resume;
 pub mod revocation;
 mod routes;
 pub mod running;
+pub mod scheduler;
 pub mod serve;
 pub mod state_watch;
 pub mod store;

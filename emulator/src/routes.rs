@@ -56,9 +56,9 @@ impl Served for App {
 /// and the requested faults.
 fn content(app: &App, guard: &Guard, own: &str, ping: Ping) -> Router {
     let site = Site::new(app.registries.clone(), own);
-    let strike = from_fn_with_state(Arc::clone(app.faults.of_registry()), faults::strike);
+    let inject = from_fn_with_state(Arc::clone(app.faults.registry_faults()), faults::inject);
     let gated =
-        |routes: Router| acr::protect(routes.layer(strike.clone()), app.doorkeeper.clone(), ping);
+        |routes: Router| acr::protect(routes.layer(inject.clone()), app.doorkeeper.clone(), ping);
     // A path is parsed once, before the gate. The gate, the faults and the handler read the result.
     let content = oci::parse_paths(gated(oci::router()))
         .merge(acr::parse_paths(gated(acr::router())))

@@ -21,13 +21,12 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::acr::Ping;
 use crate::admin::EndpointsFile;
-use crate::agenda::{self, Agenda, AgendaError, VaultTime};
 use crate::app::{App, Parts};
 use crate::arm::{ControlPlane, PlaneOptions};
 use crate::config::{ArmOperations, Config, VaultChoice};
 use crate::directory::EmbeddedDirectory;
 use crate::endpoints::Endpoints;
-use crate::faults::FaultDesk;
+use crate::faults::FaultRules;
 use crate::listeners::{AzureFront, Certificates, Guard, Ports};
 use crate::platform::LocalPlatform;
 use crate::registry::{
@@ -40,6 +39,7 @@ use crate::resume::Runner;
 use crate::revocation::Revocations;
 use crate::routes;
 use crate::running::{Entry, Registration, RunningError, RuntimeFolder};
+use crate::scheduler::{self, Scheduler, SchedulerError, VaultTime};
 use crate::state_watch::StateWatch;
 use crate::store::{LockedFolder, Store, StoreError};
 use crate::under_way::UnderWay;
@@ -214,13 +214,13 @@ impl Sealyard {
     }
 
     /// Advances the clock, and returns when everything that became due has run, in the order of time.
-    pub async fn advance(&self, by: Duration) -> Result<(), AgendaError> {
-        self.app.agenda.advance(by).await
+    pub async fn advance(&self, by: Duration) -> Result<(), SchedulerError> {
+        self.app.scheduler.advance(by).await
     }
 
     /// Moves, stops or resumes the clock, as `POST /_sealyard/clock` does.
-    pub async fn change_clock(&self, request: ClockRequest) -> Result<(), AgendaError> {
-        self.app.agenda.change(request).await
+    pub async fn change_clock(&self, request: ClockRequest) -> Result<(), SchedulerError> {
+        self.app.scheduler.change(request).await
     }
 
     /// The addresses of all listeners.
@@ -365,7 +365,7 @@ impl Builder {
         if let Err(error) = revocations.remove_deleted_registries(&registries).await {
             tracing::warn!(%error, "could not delete the revocation records of deleted registries");
         }
-        let faults = FaultDesk::new(clock.clone());
+        let faults = FaultRules::new(clock.clone());
         let guard = Guard::open(&config, config.listen, &data_dir)?;
         let certificates = Certificates::open(&config, vault.as_ref(), &data_dir, &clock).await?;
         let stop = CancellationToken::new();
@@ -374,10 +374,10 @@ impl Builder {
         let ports = Ports::new(address, any_port, Arc::clone(&certificates.server), stop.clone());
         let endpoints = Endpoints::new(address, &access, certificates.ca, &data_dir);
         let shared = vault.as_ref().map(|vault| VaultTime::Shared(vault.timekeeper()));
-        let time = shared.map_or_else(|| VaultTime::of(&access), Ok)?;
-        let agenda =
-            Agenda::new(clock.clone(), time, registries.clone(), data_dir.clone(), stop.clone());
-        tokio::spawn(Arc::clone(&agenda).follow());
+        let time = shared.map_or_else(|| VaultTime::from_connection(&access), Ok)?;
+        let scheduler =
+            Scheduler::new(clock.clone(), time, registries.clone(), data_dir.clone(), stop.clone());
+        tokio::spawn(Arc::clone(&scheduler).follow());
         let lease = config.key_lease;
         let state_watch =
             StateWatch::new(registries.clone(), clock.clone(), lease, feed, stop.clone());
@@ -394,7 +394,7 @@ impl Builder {
             revocations,
             faults,
             resetting: tokio::sync::Mutex::default(),
-            agenda,
+            scheduler,
             state_watch,
             doorkeeper,
             under_way: UnderWay::default(),
@@ -569,7 +569,7 @@ async fn open_folder(
     let command = config.repair_command(data_dir).to_string();
     let locked = blocking(&command, move || LockedFolder::lock(&path, durability)).await?;
     let must_open_first = locked.must_open_first();
-    agenda::restore_clock(data_dir, clock)?;
+    scheduler::restore_clock(data_dir, clock)?;
     let store = blocking(&command, move || locked.open());
     let has_vault = matches!(config.vault, VaultChoice::Embedded);
     let vault = async {

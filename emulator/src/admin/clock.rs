@@ -1,6 +1,6 @@
 //! The routes of the emulator's clock: read, advance, set, freeze and resume it.
 //!
-//! The clock of a mock vault accepts the same body. `agenda/` performs a move of the clock.
+//! The clock of a mock vault accepts the same body. `scheduler/` performs a move of the clock.
 
 use axum::Json;
 use axum::extract::State;
@@ -13,9 +13,9 @@ use time::OffsetDateTime;
 
 use super::error::AdminError;
 use super::sent::{Body, Sent};
-use crate::agenda::AgendaError;
 use crate::app::App;
 use crate::duration::{IsoDuration, rounded_seconds};
+use crate::scheduler::SchedulerError;
 
 /// The report of the clock.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,26 +55,27 @@ pub(super) async fn change(
     State(app): State<App>,
     Sent(request): Sent<ClockRequest>,
 ) -> Result<Json<ClockReport>, AdminError> {
-    app.agenda.change(request).await?;
+    app.scheduler.change(request).await?;
     Ok(Json(ClockReport::of(&app.clock)))
 }
 
-impl From<AgendaError> for AdminError {
-    fn from(error: AgendaError) -> Self {
+impl From<SchedulerError> for AdminError {
+    fn from(error: SchedulerError) -> Self {
         match error {
-            AgendaError::Request(error) => Self::bad_request(error),
-            error @ AgendaError::ForeignVault(_) => Self::conflict(error),
-            error @ AgendaError::RemoteVault(_) => {
+            SchedulerError::Request(error) => Self::bad_request(error),
+            error @ SchedulerError::ForeignVault(_) => Self::conflict(error),
+            error @ SchedulerError::RemoteVault(_) => {
                 Self::new(StatusCode::BAD_GATEWAY, "VaultFailed", error)
             }
-            AgendaError::Vault(VaultError::DiskFull) => Self::disk_full(
+            SchedulerError::Vault(VaultError::DiskFull) => Self::disk_full(
                 "cannot perform the actions that are due in the vault: its disk is full; free space on the disk and change the clock again",
             ),
-            AgendaError::Io(error) if is_lacking(&error) => Self::disk_full(
+            SchedulerError::Io(error) if is_lacking(&error) => Self::disk_full(
                 "cannot change the clock: the disk is full; free space on the disk, for example with `gc --now`",
             ),
-            AgendaError::Registry(error) => error.into(),
-            error @ (AgendaError::Vault(_) | AgendaError::Io(_) | AgendaError::Stopped) => {
+            SchedulerError::Registry(error) => error.into(),
+            error
+            @ (SchedulerError::Vault(_) | SchedulerError::Io(_) | SchedulerError::Stopped) => {
                 tracing::error!(%error, "cannot move the clock");
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", error)
             }

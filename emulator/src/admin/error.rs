@@ -9,7 +9,7 @@ use http::{Method, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 
 use super::wire::{reason, wire_name};
-use crate::faults::FaultDeskError;
+use crate::faults::FaultRulesError;
 use crate::keys::{Cause, Refusal, RingError, VaultError};
 use crate::listeners::GuardRefusal;
 use crate::registry::{AccessChangeError, Error};
@@ -255,13 +255,13 @@ impl From<AccessChangeError> for AdminError {
     }
 }
 
-impl From<FaultDeskError> for AdminError {
-    fn from(error: FaultDeskError) -> Self {
+impl From<FaultRulesError> for AdminError {
+    fn from(error: FaultRulesError) -> Self {
         match &error {
-            FaultDeskError::Rule(_) | FaultDeskError::Malformed(_) => Self::bad_request(error),
-            FaultDeskError::NotOurs { .. } => Self::conflict(error),
-            FaultDeskError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, "FaultNotFound", error),
-            FaultDeskError::Vault(source) => Self::of_vault(source, &error),
+            FaultRulesError::Rule(_) | FaultRulesError::Malformed(_) => Self::bad_request(error),
+            FaultRulesError::ExternalVault { .. } => Self::conflict(error),
+            FaultRulesError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, "FaultNotFound", error),
+            FaultRulesError::Vault(source) => Self::of_vault(source, &error),
         }
     }
 }

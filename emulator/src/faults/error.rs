@@ -1,4 +1,4 @@
-//! The errors of the desk.
+//! The errors of the fault rules.
 
 use azure_emulator_core::faults::FaultError;
 use thiserror::Error;
@@ -8,7 +8,7 @@ use crate::keys::VaultError;
 /// The reason why a rule was not added or not removed. Each message is a sentence for people.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum FaultDeskError {
+pub enum FaultRulesError {
     /// The rule is invalid.
     #[error("{0}")]
     Rule(#[from] FaultError),
@@ -19,7 +19,7 @@ pub enum FaultDeskError {
     #[error(
         "cannot inject faults into an external vault: {on:?} is a class of the vault; the classes of the registry are {known}"
     )]
-    NotOurs {
+    ExternalVault {
         /// The requested class.
         on: String,
         /// The classes of the registry.

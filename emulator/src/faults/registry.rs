@@ -1,6 +1,6 @@
 //! Injects faults into the registry's own routes: finds the class of a request, and makes the faulty answer.
 //!
-//! [`strike`] runs between the guard and the routes of a registry. An answer that a rule has changed says so in
+//! [`inject`] runs between the guard and the routes of a registry. An answer that a rule has changed says so in
 //! `x-sealyard-fault`. For a cut body, half of the body is sent with the length of the whole, and then the connection ends.
 
 use std::io;
@@ -66,7 +66,7 @@ fn noun_of(kind: RouteKind) -> &'static str {
 }
 
 /// Injects the requested faults into a request.
-pub async fn strike(State(faults): State<Arc<Faults>>, request: Request, next: Next) -> Response {
+pub async fn inject(State(faults): State<Arc<Faults>>, request: Request, next: Next) -> Response {
     // Nearly always there are no rules, so the request is not examined further.
     if faults.is_empty() {
         return next.run(request).await;

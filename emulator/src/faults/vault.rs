@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use super::error::FaultDeskError;
+use super::error::FaultRulesError;
 use crate::keys::VaultError;
 use crate::vault::OwnerVault;
 
@@ -26,18 +26,18 @@ pub(super) async fn add(
     owner: &OwnerVault,
     rule: Value,
     known: &str,
-) -> Result<String, FaultDeskError> {
+) -> Result<String, FaultRulesError> {
     match owner.admin(Method::POST, PATH, Some(&rule)).await {
         Ok(made) => Ok(made["id"].as_str().unwrap_or_default().to_owned()),
         Err(error) if error.status() == Some(400) => {
-            let words = error.to_string();
+            let message = error.to_string();
             // The vault knows only its own classes.
-            let more = if words.contains("no class of requests") {
+            let more = if message.contains("no class of requests") {
                 format!("; the classes of the registry are {known}")
             } else {
                 String::new()
             };
-            Err(FaultDeskError::Malformed(format!("{}{more}", without_status(&words))))
+            Err(FaultRulesError::Malformed(format!("{}{more}", without_status(&message))))
         }
         Err(error) => Err(error.into()),
     }
@@ -60,11 +60,11 @@ pub(super) async fn clear(owner: &OwnerVault) -> Result<(), VaultError> {
     owner.admin(Method::DELETE, PATH, None).await.map(drop)
 }
 
-pub(super) async fn throttle(owner: &OwnerVault, limits: Value) -> Result<(), FaultDeskError> {
+pub(super) async fn throttle(owner: &OwnerVault, limits: Value) -> Result<(), FaultRulesError> {
     match owner.admin(Method::POST, PATH, Some(&json!({ "throttling": limits }))).await {
         Ok(_) => Ok(()),
         Err(error) if error.status() == Some(400) => {
-            Err(FaultDeskError::Malformed(without_status(&error.to_string()).to_owned()))
+            Err(FaultRulesError::Malformed(without_status(&error.to_string()).to_owned()))
         }
         Err(error) => Err(error.into()),
     }
@@ -82,6 +82,6 @@ pub(super) async fn rules(owner: &OwnerVault) -> Result<VaultRules, VaultError> 
 }
 
 /// Removes the status from a message of the admin API, because it does not help the reader.
-fn without_status(words: &str) -> &str {
-    words.strip_suffix(" (400 error)").unwrap_or(words)
+fn without_status(message: &str) -> &str {
+    message.strip_suffix(" (400 error)").unwrap_or(message)
 }

@@ -1,6 +1,6 @@
 //! Work that is due by the clock: expired task runs, abandoned uploads, and the end of a removed identity.
 //!
-//! Called by the agenda, which moves the clock from one such moment to the next, and regularly as time passes. Work is
+//! Called by the scheduler, which moves the clock from one such moment to the next, and regularly as time passes. Work is
 //! due by emulator time. An upload must also have been idle for some real seconds, so that a clock jump never removes a
 //! push in progress: collection removes it later.
 

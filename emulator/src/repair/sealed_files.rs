@@ -7,10 +7,10 @@ use azure_emulator_core::clock::Clock;
 use azure_emulator_core::durable::Durability;
 
 use super::error::RepairFailure;
-use crate::agenda;
 use crate::config::{Config, VaultChoice};
 use crate::platform::LocalPlatform;
 use crate::registry::{Platform, Recovered, RecoveryProgress, Search, recover};
+use crate::scheduler;
 use crate::serve::start_vault;
 use crate::store::Store;
 use crate::vault::VaultConnection;
@@ -27,7 +27,7 @@ pub(super) async fn read_sealed_files(
     let path = folder.clone();
     let store = tokio::task::spawn_blocking(move || Store::open(&path, Durability::Full));
     let store = Arc::new(store.await.map_err(std::io::Error::other)??);
-    agenda::restore_clock(&folder, &clock)?;
+    scheduler::restore_clock(&folder, &clock)?;
     config.azure_listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let vault = match config.vault {
         VaultChoice::Embedded => Some(start_vault(&mut config, &folder, &clock).await?),

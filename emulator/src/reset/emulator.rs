@@ -36,7 +36,7 @@ pub async fn reset(app: &App) -> Result<Reset, ResetError> {
     }
     ensure_room(app).await?;
     // A failure here has removed nothing.
-    app.agenda.reset().await?;
+    app.scheduler.reset().await?;
     let intents = app.registries.intents();
     let intent = intents.begin(Kind::Reset, &()).await;
     let intent = intent.map_err(of_local)?;
@@ -55,7 +55,7 @@ pub async fn resume(app: &App, intent: Intent) -> Result<(), ResetError> {
     }
     let prepared = async {
         app.faults.clear(app.owner()).await?;
-        app.agenda.reset().await?;
+        app.scheduler.reset().await?;
         app.registries.intents().replace_for_reset(&intent).await.map_err(of_local)
     };
     prepared.await.inspect_err(|error| intent.failed(error))?;

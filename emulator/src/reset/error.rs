@@ -2,11 +2,11 @@
 
 use thiserror::Error;
 
-use crate::agenda::AgendaError;
-use crate::faults::FaultDeskError;
+use crate::faults::FaultRulesError;
 use crate::keys::VaultError;
 use crate::registry::{Error, ManageError, RegistryName};
 use crate::revocation::RevocationError;
+use crate::scheduler::SchedulerError;
 
 /// The reason why a reset did not complete. Once it has begun to remove, it continues by itself until it completes.
 #[derive(Debug, Error)]
@@ -14,7 +14,7 @@ use crate::revocation::RevocationError;
 pub enum ResetError {
     /// The faults could not be cleared.
     #[error("cannot clear the fault rules: {0}")]
-    Faults(#[from] FaultDeskError),
+    Faults(#[from] FaultRulesError),
     /// Revocations could not be undone.
     #[error("cannot restore revoked access: {0}")]
     Revocation(#[from] RevocationError),
@@ -26,7 +26,7 @@ pub enum ResetError {
     Registries(#[from] ManageError),
     /// The clock could not be set back.
     #[error("cannot set the clock back: {0}")]
-    Clock(#[from] AgendaError),
+    Clock(#[from] SchedulerError),
     /// A registry could not be reset.
     #[error("cannot reset the registry {name}: {source}")]
     Registry {

@@ -77,7 +77,9 @@ impl Runner {
         let (id, kind) = (intent.id(), intent.kind());
         let result = match kind {
             Kind::Reset => reset::resume(app, intent).await.map_err(|error| error.to_string()),
-            Kind::MoveClock => app.agenda.resume(intent).await.map_err(|error| error.to_string()),
+            Kind::MoveClock => {
+                app.scheduler.resume(intent).await.map_err(|error| error.to_string())
+            }
             Kind::DeleteGroup | Kind::Deploy => {
                 match &self.plane {
                     Some(plane) => plane.resume(intent).await,

@@ -1,4 +1,4 @@
-//! The agenda: one move of the clock at a time, and the due work as time passes by itself.
+//! The scheduler: one move of the clock at a time, and the due work as time passes by itself.
 
 use std::fmt;
 use std::io;
@@ -12,25 +12,25 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
-use super::error::AgendaError;
-use super::journey::{self, Journey};
-use super::parts::Parts;
+use super::clock_advance::{self, ClockAdvance};
+use super::context::SchedulerContext;
+use super::error::SchedulerError;
 use super::vault_time::VaultTime;
 use crate::registry::{Intent, Kind, Registries};
 
 /// The longest pause of the background, in either time: it then sees work that became due earlier meanwhile.
-const REST: Duration = Duration::from_mins(1);
+const MAX_PAUSE: Duration = Duration::from_mins(1);
 
 /// Moves the clock. All its callers share it.
-pub struct Agenda {
-    parts: Parts,
+pub struct Scheduler {
+    context: SchedulerContext,
     /// One move at a time.
     moving: tokio::sync::Mutex<()>,
 }
 
 /// The parameters of a move, for its continuation.
 #[derive(Serialize, Deserialize)]
-struct MoveSteps {
+struct MoveParameters {
     /// The offset of the clock from real time at the end of the move, in whole seconds.
     offset: i64,
     /// The rest of the offset in nanoseconds.
@@ -46,8 +46,8 @@ struct MoveSteps {
 /// The longest file that saves the clock.
 const CLOCK_BYTES: u64 = 4096;
 
-impl Agenda {
-    /// An agenda that ends with `stop`.
+impl Scheduler {
+    /// A scheduler that ends with `stop`.
     pub fn new(
         clock: Clock,
         vault: VaultTime,
@@ -55,48 +55,50 @@ impl Agenda {
         data_dir: PathBuf,
         stop: CancellationToken,
     ) -> Arc<Self> {
-        let parts = Parts { clock, vault, registries, data_dir, stop };
-        Arc::new(Self { parts, moving: tokio::sync::Mutex::default() })
+        let context = SchedulerContext { clock, vault, registries, data_dir, stop };
+        Arc::new(Self { context, moving: tokio::sync::Mutex::default() })
     }
 
     /// Applies a request, and returns when all work that became due has run. It goes on if the caller is dropped.
-    pub async fn change(self: &Arc<Self>, request: ClockRequest) -> Result<(), AgendaError> {
+    pub async fn change(self: &Arc<Self>, request: ClockRequest) -> Result<(), SchedulerError> {
         self.carry_out(move |now| request.plan(now)).await
     }
 
     /// Moves time forward, and returns when all work that became due has run. It goes on if the caller is dropped.
-    pub async fn advance(self: &Arc<Self>, by: Duration) -> Result<(), AgendaError> {
+    pub async fn advance(self: &Arc<Self>, by: Duration) -> Result<(), SchedulerError> {
         let by = time::Duration::try_from(by).map_err(|_| ClockRequestError::BeyondTheCalendar)?;
         self.carry_out(move |now| ClockPlan::forward(now, by)).await
     }
 
     /// Resets the clock to real time and lets it run, for a reset: the only move that goes back.
-    pub async fn reset(&self) -> Result<(), AgendaError> {
+    pub async fn reset(&self) -> Result<(), SchedulerError> {
         let _alone = self.moving.lock().await;
         self.replace_earlier().await?;
         // A reset removes content, so it must work while the disk is full.
-        self.parts.registries.room().spend(CLOCK_BYTES, Purpose::Removal)?;
-        self.parts.clock.restore(KeptClock::default());
-        self.parts.keep().await
+        self.context.registries.room().spend(CLOCK_BYTES, Purpose::Removal)?;
+        self.context.clock.restore(KeptClock::default());
+        self.context.save_clock().await
     }
 
     /// Runs work that becomes due as time passes, until the emulator stops. Vault and rings have watchers of their own.
     pub async fn follow(self: Arc<Self>) {
         loop {
-            let next = self.next_of_registries().await;
-            let rest = next.map_or(REST, |next| {
-                Duration::try_from(next - self.parts.clock.now()).unwrap_or_default().min(REST)
+            let next = self.next_due_of_registries().await;
+            let rest = next.map_or(MAX_PAUSE, |next| {
+                Duration::try_from(next - self.context.clock.now())
+                    .unwrap_or_default()
+                    .min(MAX_PAUSE)
             });
             tokio::select! {
-                () = self.parts.stop.cancelled() => return,
-                () = self.parts.clock.until(self.parts.clock.deadline(rest)) => (),
+                () = self.context.stop.cancelled() => return,
+                () = self.context.clock.until(self.context.clock.deadline(rest)) => (),
             }
             let _alone = self.moving.lock().await;
-            if let Err(error) = self.parts.vault.run_due().await {
+            if let Err(error) = self.context.vault.run_due().await {
                 tracing::warn!(%error, "the vault could not run its due work");
             }
-            for registry in &self.parts.registries.all() {
-                journey::run_due(registry).await;
+            for registry in &self.context.registries.all() {
+                clock_advance::run_due(registry).await;
             }
         }
     }
@@ -105,42 +107,43 @@ impl Agenda {
     async fn carry_out(
         self: &Arc<Self>,
         plan: impl FnOnce(OffsetDateTime) -> Result<ClockPlan, ClockRequestError> + Send + 'static,
-    ) -> Result<(), AgendaError> {
-        let agenda = Arc::clone(self);
+    ) -> Result<(), SchedulerError> {
+        let scheduler = Arc::clone(self);
         let moving = tokio::spawn(async move {
-            let _alone = agenda.moving.lock().await;
-            let plan = plan(agenda.parts.clock.now())?;
-            agenda.replace_earlier().await?;
+            let _alone = scheduler.moving.lock().await;
+            let plan = plan(scheduler.context.clock.now())?;
+            scheduler.replace_earlier().await?;
             // Before the move: a clock that cannot be saved would be wrong after a restart.
-            agenda.parts.registries.room().spend(CLOCK_BYTES, Purpose::Rows)?;
-            let offset = agenda.parts.clock.offset() + plan.by;
-            let steps = MoveSteps {
+            scheduler.context.registries.room().spend(CLOCK_BYTES, Purpose::Rows)?;
+            let offset = scheduler.context.clock.offset() + plan.by;
+            let steps = MoveParameters {
                 offset: offset.whole_seconds(),
                 nanoseconds: offset.subsec_nanoseconds(),
                 to: plan.to,
                 freeze: plan.freeze,
                 resume: plan.resume,
             };
-            let intent = agenda.parts.registries.intents().begin(Kind::MoveClock, &steps).await?;
-            let went = agenda.go(plan, &intent).await;
-            if !matches!(went, Err(AgendaError::Stopped)) {
+            let intent =
+                scheduler.context.registries.intents().begin(Kind::MoveClock, &steps).await?;
+            let result = scheduler.run_plan(plan, &intent).await;
+            if !matches!(result, Err(SchedulerError::Stopped)) {
                 // The error tells the caller where the clock stopped.
                 intent.end().await?;
             }
-            went
+            result
         });
         moving.await.map_err(io::Error::other)?
     }
 
     /// Continues an interrupted move to the requested moment. A failed move is recorded, and repeated.
-    pub async fn resume(self: &Arc<Self>, intent: Intent) -> Result<(), AgendaError> {
+    pub async fn resume(self: &Arc<Self>, intent: Intent) -> Result<(), SchedulerError> {
         let _alone = self.moving.lock().await;
         if intent.is_replaced() {
             return Ok(());
         }
-        match self.resume_alone(&intent).await {
+        match self.resume_locked(&intent).await {
             // It continues at the next start.
-            Err(AgendaError::Stopped) => Ok(()),
+            Err(SchedulerError::Stopped) => Ok(()),
             Ok(()) => Ok(intent.end().await?),
             Err(error) => {
                 intent.failed(&error);
@@ -149,44 +152,44 @@ impl Agenda {
         }
     }
 
-    async fn resume_alone(&self, intent: &Intent) -> Result<(), AgendaError> {
-        let MoveSteps { offset, nanoseconds, to, freeze, resume } = intent.parameters()?;
+    async fn resume_locked(&self, intent: &Intent) -> Result<(), SchedulerError> {
+        let MoveParameters { offset, nanoseconds, to, freeze, resume } = intent.parameters()?;
         // A running clock moves until it has the requested offset, a frozen clock to the requested moment.
-        let rest = if freeze || (self.parts.clock.is_frozen() && !resume) {
-            to - self.parts.clock.now()
+        let rest = if freeze || (self.context.clock.is_frozen() && !resume) {
+            to - self.context.clock.now()
         } else {
-            time::Duration::new(offset, nanoseconds) - self.parts.clock.offset()
+            time::Duration::new(offset, nanoseconds) - self.context.clock.offset()
         };
-        let plan = ClockPlan::forward(self.parts.clock.now(), rest.max(time::Duration::ZERO))?;
-        self.go(ClockPlan { freeze, resume, ..plan }, intent).await
+        let plan = ClockPlan::forward(self.context.clock.now(), rest.max(time::Duration::ZERO))?;
+        self.run_plan(ClockPlan { freeze, resume, ..plan }, intent).await
     }
 
     /// The vault comes first in each step: if it refuses, the registry does not begin.
-    async fn go(&self, plan: ClockPlan, intent: &Intent) -> Result<(), AgendaError> {
-        let mut vault = self.parts.vault.begin(plan).await?;
+    async fn run_plan(&self, plan: ClockPlan, intent: &Intent) -> Result<(), SchedulerError> {
+        let mut vault = self.context.vault.begin(plan).await?;
         if plan.resume {
-            self.parts.clock.resume();
+            self.context.clock.resume();
         }
         if plan.freeze {
-            self.parts.clock.freeze();
+            self.context.clock.freeze();
         }
         if plan.by > time::Duration::ZERO {
-            Journey::begin(&self.parts, &mut vault, intent).await.run(plan).await?;
+            ClockAdvance::new(&self.context, &mut vault, intent).await.run(plan).await?;
         }
         if plan.freeze {
-            vault.meet(&self.parts.clock).await?;
+            vault.synchronize(&self.context.clock).await?;
         }
-        self.parts.keep().await
+        self.context.save_clock().await
     }
 
     /// Ends interrupted moves: a newer move decides the time of the clock. Call it with the lock held.
-    async fn replace_earlier(&self) -> Result<(), AgendaError> {
-        Ok(self.parts.registries.intents().replace_those(&[Kind::MoveClock], |_| true).await?)
+    async fn replace_earlier(&self) -> Result<(), SchedulerError> {
+        Ok(self.context.registries.intents().replace_those(&[Kind::MoveClock], |_| true).await?)
     }
 
-    async fn next_of_registries(&self) -> Option<OffsetDateTime> {
+    async fn next_due_of_registries(&self) -> Option<OffsetDateTime> {
         let mut next = None;
-        for registry in &self.parts.registries.all() {
+        for registry in &self.context.registries.all() {
             match registry.next_due().await {
                 Ok(due) => next = [next, due].into_iter().flatten().min(),
                 Err(error) => {
@@ -198,8 +201,8 @@ impl Agenda {
     }
 }
 
-impl fmt::Debug for Agenda {
+impl fmt::Debug for Scheduler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Agenda").field("vault", &self.parts.vault).finish_non_exhaustive()
+        f.debug_struct("Scheduler").field("vault", &self.context.vault).finish_non_exhaustive()
     }
 }

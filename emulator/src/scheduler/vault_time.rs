@@ -11,7 +11,7 @@ use reqwest::{Client, StatusCode, Url};
 use serde::Deserialize;
 use time::OffsetDateTime;
 
-use super::error::AgendaError;
+use super::error::SchedulerError;
 use crate::vault::{ConnectionError, VaultConnection};
 
 /// The time source of the vault.
@@ -31,21 +31,21 @@ pub enum VaultTime {
 }
 
 /// The vault during one move.
-pub(super) enum VaultHand {
+pub(super) enum VaultClock {
     Shared(Timekeeper),
-    Remote(Remote),
+    Remote(RemoteVault),
 }
 
-pub(super) struct Remote {
+pub(super) struct RemoteVault {
     clock: Url,
     client: Client,
-    told: RemoteClock,
+    state: RemoteClockState,
 }
 
 /// The state of a mock vault's clock.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RemoteClock {
+struct RemoteClockState {
     #[serde(with = "time::serde::rfc3339")]
     now: OffsetDateTime,
     #[serde(default, with = "time::serde::rfc3339::option")]
@@ -54,13 +54,13 @@ struct RemoteClock {
 
 impl VaultTime {
     /// The time source of a vault in another process.
-    pub fn of(vault: &VaultConnection) -> Result<Self, ConnectionError> {
+    pub fn from_connection(vault: &VaultConnection) -> Result<Self, ConnectionError> {
         let (client, url) = vault.http_client()?;
         Ok(if vault.is_azure() { Self::Foreign(url) } else { Self::Remote { url, client } })
     }
 
     /// Lets an embedded vault, which shares our clock, run its due work. A vault in another process runs it by itself.
-    pub(super) async fn run_due(&self) -> Result<(), AgendaError> {
+    pub(super) async fn run_due(&self) -> Result<(), SchedulerError> {
         if let Self::Shared(timekeeper) = self {
             timekeeper.run_due().await?;
         }
@@ -68,9 +68,9 @@ impl VaultTime {
     }
 
     /// The access to the vault for a move. A vault in another process stops or resumes its clock before us.
-    pub(super) async fn begin(&self, plan: ClockPlan) -> Result<VaultHand, AgendaError> {
+    pub(super) async fn begin(&self, plan: ClockPlan) -> Result<VaultClock, SchedulerError> {
         match self {
-            Self::Shared(timekeeper) => Ok(VaultHand::Shared(timekeeper.clone())),
+            Self::Shared(timekeeper) => Ok(VaultClock::Shared(timekeeper.clone())),
             Self::Foreign(url) => Err(foreign(url)),
             Self::Remote { url, client } => {
                 let clock = url.join("/_keyvault/clock").map_err(|_| foreign(url))?;
@@ -80,53 +80,60 @@ impl VaultTime {
                 }
                 // The server at this address has no clock API of ours.
                 let told = asked.json().await.map_err(|_| foreign(url))?;
-                let mut hand = Remote { clock, client: client.clone(), told };
+                let mut vault = RemoteVault { clock, client: client.clone(), state: told };
                 if plan.freeze || plan.resume {
                     let (freeze, resume) = (plan.freeze, plan.resume);
-                    hand.ask(ClockRequest { freeze, resume, ..ClockRequest::default() }).await?;
+                    vault
+                        .set_clock(ClockRequest { freeze, resume, ..ClockRequest::default() })
+                        .await?;
                 }
-                Ok(VaultHand::Remote(hand))
+                Ok(VaultClock::Remote(vault))
             }
         }
     }
 }
 
-impl VaultHand {
+impl VaultClock {
     /// The next moment at which the vault changes.
     pub(super) fn next_change(&self) -> Option<OffsetDateTime> {
         match self {
             Self::Shared(timekeeper) => timekeeper.next_change(),
-            Self::Remote(remote) => remote.told.next_change,
+            Self::Remote(remote) => remote.state.next_change,
         }
     }
 
     /// Moves the clock of a remote vault to a moment, and lets it run its due work.
-    pub(super) async fn advance_to(&mut self, moment: OffsetDateTime) -> Result<(), AgendaError> {
+    pub(super) async fn advance_to(
+        &mut self,
+        moment: OffsetDateTime,
+    ) -> Result<(), SchedulerError> {
         match self {
-            Self::Remote(remote) if remote.told.now < moment => {
-                remote.ask(ClockRequest { set: Some(moment), ..ClockRequest::default() }).await
+            Self::Remote(remote) if remote.state.now < moment => {
+                remote
+                    .set_clock(ClockRequest { set: Some(moment), ..ClockRequest::default() })
+                    .await
             }
             Self::Remote(_) | Self::Shared(_) => Ok(()),
         }
     }
 
     /// Sets two frozen clocks to the same moment.
-    pub(super) async fn meet(&mut self, clock: &Clock) -> Result<(), AgendaError> {
+    pub(super) async fn synchronize(&mut self, clock: &Clock) -> Result<(), SchedulerError> {
         if let Self::Remote(remote) = self {
-            clock.advance_to(remote.told.now);
+            clock.advance_to(remote.state.now);
         }
         self.advance_to(clock.now()).await
     }
 }
 
-impl Remote {
-    async fn ask(&mut self, request: ClockRequest) -> Result<(), AgendaError> {
+impl RemoteVault {
+    async fn set_clock(&mut self, request: ClockRequest) -> Result<(), SchedulerError> {
         let answer = self.client.post(self.clock.clone()).json(&request).send().await;
         let answer = answer.map_err(remote)?;
         if !answer.status().is_success() {
             return Err(remote(answer.text().await.map_err(remote)?));
         }
-        self.told = answer.json().await.map_err(remote)?;
+        self.state = answer.json().await.map_err(remote)?;
         Ok(())
     }
 }
@@ -141,13 +148,13 @@ impl fmt::Debug for VaultTime {
     }
 }
 
-fn foreign(url: &Url) -> AgendaError {
-    AgendaError::ForeignVault(url.as_str().trim_end_matches('/').to_owned())
+fn foreign(url: &Url) -> SchedulerError {
+    SchedulerError::ForeignVault(url.as_str().trim_end_matches('/').to_owned())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "callers pass errors by value")]
-fn remote(error: impl ToString) -> AgendaError {
-    AgendaError::RemoteVault(error.to_string())
+fn remote(error: impl ToString) -> SchedulerError {
+    SchedulerError::RemoteVault(error.to_string())
 }
 
 #[cfg(test)]

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 use azure_emulator_core::clock::Clock;
 use tokio_util::sync::CancellationToken;
 
-use super::error::AgendaError;
-use super::kept;
+use super::error::SchedulerError;
+use super::saved_clock;
 use super::vault_time::VaultTime;
 use crate::registry::Registries;
 
 /// The clock, and everything whose work becomes due.
-pub(super) struct Parts {
+pub(super) struct SchedulerContext {
     pub(super) clock: Clock,
     pub(super) vault: VaultTime,
     pub(super) registries: Registries,
@@ -21,9 +21,9 @@ pub(super) struct Parts {
     pub(super) stop: CancellationToken,
 }
 
-impl Parts {
+impl SchedulerContext {
     /// Saves the state of the clock.
-    pub(super) async fn keep(&self) -> Result<(), AgendaError> {
-        Ok(kept::save(&self.data_dir, &self.clock).await?)
+    pub(super) async fn save_clock(&self) -> Result<(), SchedulerError> {
+        Ok(saved_clock::save(&self.data_dir, &self.clock).await?)
     }
 }

@@ -11,7 +11,7 @@ use crate::registry::Error;
 /// The reasons why the clock was not moved, or not to the end.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum AgendaError {
+pub enum SchedulerError {
     /// The request is invalid. Nothing was moved.
     #[error(transparent)]
     Request(#[from] ClockRequestError),

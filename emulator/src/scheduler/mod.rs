@@ -16,14 +16,14 @@
 //!
 //! It makes no decisions about keys, uploads or logs.
 
+mod clock_advance;
+mod context;
 mod error;
-mod journey;
-mod kept;
-mod moves;
-mod parts;
+mod handle;
+mod saved_clock;
 mod vault_time;
 
-pub use self::error::AgendaError;
-pub use self::kept::restore_clock;
-pub use self::moves::Agenda;
+pub use self::error::SchedulerError;
+pub use self::handle::Scheduler;
+pub use self::saved_clock::restore_clock;
 pub use self::vault_time::VaultTime;

@@ -15,7 +15,7 @@ const CLOCK_FILE: &str = "clock.json";
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Kept {
+struct SavedClock {
     offset: IsoDuration,
     #[serde(
         default,
@@ -28,11 +28,11 @@ struct Kept {
 /// Restores a clock to its state when this data folder was last in use.
 pub fn restore_clock(data_dir: &Path, clock: &Clock) -> io::Result<()> {
     let Some(text) = read_if_there(&data_dir.join(CLOCK_FILE))? else { return Ok(()) };
-    let kept: Kept = serde_json::from_slice(&text).map_err(|error| {
+    let saved: SavedClock = serde_json::from_slice(&text).map_err(|error| {
         io::Error::new(io::ErrorKind::InvalidData, format!("{CLOCK_FILE}: {error}"))
     })?;
-    let offset = time::Duration::seconds(kept.offset.seconds());
-    clock.restore(KeptClock { offset, frozen_at: kept.frozen_at });
+    let offset = time::Duration::seconds(saved.offset.seconds());
+    clock.restore(KeptClock { offset, frozen_at: saved.frozen_at });
     Ok(())
 }
 
@@ -40,9 +40,10 @@ pub fn restore_clock(data_dir: &Path, clock: &Clock) -> io::Result<()> {
 pub(super) async fn save(data_dir: &Path, clock: &Clock) -> io::Result<()> {
     let path = data_dir.join(CLOCK_FILE);
     let KeptClock { offset, frozen_at } = clock.kept();
-    let kept = Kept { offset: IsoDuration::from_seconds(rounded_seconds(offset)), frozen_at };
+    let saved =
+        SavedClock { offset: IsoDuration::from_seconds(rounded_seconds(offset)), frozen_at };
     tokio::task::spawn_blocking(move || {
-        write_whole(&path, &serde_json::to_vec(&kept)?, Access::Private)
+        write_whole(&path, &serde_json::to_vec(&saved)?, Access::Private)
     })
     .await?
 }

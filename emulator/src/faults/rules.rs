@@ -1,4 +1,4 @@
-//! The desk where rules are added, listed and removed, those of the registry and those of the vault.
+//! Adds, lists and removes rules, those of the registry and those of the vault.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,16 +7,16 @@ use azure_emulator_core::clock::Clock;
 use azure_emulator_core::faults::{FaultReport, FaultRule, Faults};
 use serde_json::Value;
 
-use super::error::FaultDeskError;
+use super::error::FaultRulesError;
 use super::vault::VaultRules;
 use super::{registry, vault};
 use crate::vault::OwnerVault;
 
 /// The rules of the registry, and the access to those of the vault.
 #[derive(Debug)]
-pub struct FaultDesk {
+pub struct FaultRules {
     registry: Arc<Faults>,
-    named: AtomicU64,
+    generated_names: AtomicU64,
 }
 
 /// All rules.
@@ -30,15 +30,15 @@ pub struct AllRules {
     pub classes: Vec<String>,
 }
 
-impl FaultDesk {
-    /// Creates a desk without rules.
+impl FaultRules {
+    /// Creates an empty set of rules.
     pub fn new(clock: Clock) -> Self {
         let registry = Arc::new(Faults::new(clock, registry::classes()));
-        Self { registry, named: AtomicU64::new(0) }
+        Self { registry, generated_names: AtomicU64::new(0) }
     }
 
-    /// The rules that [`strike`](super::strike) applies.
-    pub fn of_registry(&self) -> &Arc<Faults> {
+    /// The rules that [`inject`](super::inject) applies.
+    pub fn registry_faults(&self) -> &Arc<Faults> {
         &self.registry
     }
 
@@ -47,10 +47,10 @@ impl FaultDesk {
         &self,
         rule: Value,
         owner: Option<&OwnerVault>,
-    ) -> Result<String, FaultDeskError> {
+    ) -> Result<String, FaultRulesError> {
         let on = rule["on"].as_str().unwrap_or_default().to_owned();
         if rule["on"].is_string() && !self.is_of_registry(&on) {
-            let owner = owner.ok_or_else(|| self.not_ours(&on))?;
+            let owner = owner.ok_or_else(|| self.external_vault(&on))?;
             let known = self.registry.classes().join(", ");
             let id = vault::add(owner, rule, &known).await?;
             self.registry.remove(&id);
@@ -59,7 +59,7 @@ impl FaultDesk {
         let mut rule = FaultRule::read(rule)?;
         // Names of the vault's rules have another prefix.
         let name = rule.name.clone().unwrap_or_else(|| {
-            format!("registry-{}", self.named.fetch_add(1, Ordering::Relaxed) + 1)
+            format!("registry-{}", self.generated_names.fetch_add(1, Ordering::Relaxed) + 1)
         });
         rule.name = Some(name.clone());
         let id = self.registry.add(rule)?;
@@ -70,17 +70,21 @@ impl FaultDesk {
     }
 
     /// Removes a rule of the registry or of the vault.
-    pub async fn remove(&self, id: &str, owner: Option<&OwnerVault>) -> Result<(), FaultDeskError> {
+    pub async fn remove(
+        &self,
+        id: &str,
+        owner: Option<&OwnerVault>,
+    ) -> Result<(), FaultRulesError> {
         let here = self.registry.remove(id);
         let there = match owner {
             Some(owner) if !here => vault::remove(owner, id).await?,
             _ => false,
         };
-        if here || there { Ok(()) } else { Err(FaultDeskError::Unknown(id.to_owned())) }
+        if here || there { Ok(()) } else { Err(FaultRulesError::Unknown(id.to_owned())) }
     }
 
     /// Removes all rules and the throttling.
-    pub async fn clear(&self, owner: Option<&OwnerVault>) -> Result<(), FaultDeskError> {
+    pub async fn clear(&self, owner: Option<&OwnerVault>) -> Result<(), FaultRulesError> {
         self.registry.clear();
         if let Some(owner) = owner {
             vault::clear(owner).await?;
@@ -93,13 +97,13 @@ impl FaultDesk {
         &self,
         limits: Value,
         owner: Option<&OwnerVault>,
-    ) -> Result<(), FaultDeskError> {
-        let owner = owner.ok_or_else(|| self.not_ours("throttling"))?;
+    ) -> Result<(), FaultRulesError> {
+        let owner = owner.ok_or_else(|| self.external_vault("throttling"))?;
         vault::throttle(owner, limits).await
     }
 
     /// The rules that are still active.
-    pub async fn rules(&self, owner: Option<&OwnerVault>) -> Result<AllRules, FaultDeskError> {
+    pub async fn rules(&self, owner: Option<&OwnerVault>) -> Result<AllRules, FaultRulesError> {
         let vault = match owner {
             Some(owner) => Some(vault::rules(owner).await?),
             None => None,
@@ -116,7 +120,10 @@ impl FaultDesk {
         on == "*" || self.registry.classes().iter().any(begins)
     }
 
-    fn not_ours(&self, on: &str) -> FaultDeskError {
-        FaultDeskError::NotOurs { on: on.to_owned(), known: self.registry.classes().join(", ") }
+    fn external_vault(&self, on: &str) -> FaultRulesError {
+        FaultRulesError::ExternalVault {
+            on: on.to_owned(),
+            known: self.registry.classes().join(", "),
+        }
     }
 }
