@@ -25,7 +25,7 @@ pub struct Diagnosis {
     /// The revocations that `restore` undoes, the newest first.
     pub revoked: Vec<RevocationMethod>,
     /// The reason why the key cannot be rotated to its newest version, if there is one.
-    pub rotation: Option<Blocked>,
+    pub rotation: Option<BlockedRotation>,
     /// Whether the disk accepts new content.
     pub has_room: bool,
     /// The bytes on the disk that uploads in progress use.
@@ -42,7 +42,7 @@ pub struct DiagnosedKey {
     /// Whether the vault uses roles, if that is known.
     pub uses_rbac: Option<bool>,
     /// The client id of the identity that uses the key, or `system`.
-    pub asker: String,
+    pub client_id: String,
     /// The resource of that identity, or `None` for a system-assigned or deleted identity.
     pub identity: Option<AssignedIdentity>,
     /// Its object id in access policies and roles, if that is known.
@@ -53,18 +53,18 @@ pub struct DiagnosedKey {
 
 /// The problem of a rotation.
 #[derive(Clone, Debug)]
-pub struct Blocked {
+pub struct BlockedRotation {
     /// The kind of the problem.
-    pub by: Obstacle,
+    pub by: RotationObstacle,
     /// The version that cannot be used, if it was found.
     pub version: Option<KeyId>,
     /// The problem as a sentence.
-    pub words: String,
+    pub message: String,
 }
 
 /// The kinds of problems of a rotation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Obstacle {
+pub enum RotationObstacle {
     /// The newest version is disabled.
     Disabled,
     /// The newest version is of a type that cannot wrap keys.
@@ -130,7 +130,7 @@ impl DiagnosedKey {
                 .as_ref()
                 .map(|vault| vault["properties"]["enableRbacAuthorization"] == true),
             vault: vault.and_then(|vault| vault["id"].as_str().map(str::to_owned)),
-            asker: asker.map_or_else(|| start.clone(), ToString::to_string),
+            client_id: asker.map_or_else(|| start.clone(), ToString::to_string),
             identity,
             principal,
             is_assigned,
@@ -163,40 +163,40 @@ async fn identity(
 }
 
 /// The reason why the newest version of the key cannot be used.
-async fn blocked(registry: &Registry) -> Option<Blocked> {
-    let rehearsal = tokio::time::timeout(LIMIT, registry.key_ring().rehearse()).await;
-    match rehearsal {
+async fn blocked(registry: &Registry) -> Option<BlockedRotation> {
+    let attempt = tokio::time::timeout(LIMIT, registry.key_ring().dry_run_rotation()).await;
+    match attempt {
         Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(Blocked::of(&error)),
-        Err(_) => Some(Blocked {
-            by: Obstacle::Vault(Cause::VaultUnreachable),
+        Ok(Err(error)) => Some(BlockedRotation::of(&error)),
+        Err(_) => Some(BlockedRotation {
+            by: RotationObstacle::Vault(Cause::VaultUnreachable),
             version: None,
-            words: Cause::VaultUnreachable.words().to_owned(),
+            message: Cause::VaultUnreachable.message().to_owned(),
         }),
     }
 }
 
-impl Blocked {
+impl BlockedRotation {
     fn of(error: &RingError) -> Self {
         let (by, version) = match error {
-            RingError::KeyDisabled(key) => (Obstacle::Disabled, Some(key)),
-            RingError::KeyType { key, .. } => (Obstacle::Type, Some(key)),
-            RingError::OutsideValidity { key, .. } => (Obstacle::Validity, Some(key)),
+            RingError::KeyDisabled(key) => (RotationObstacle::Disabled, Some(key)),
+            RingError::KeyType { key, .. } => (RotationObstacle::Type, Some(key)),
+            RingError::OutsideValidity { key, .. } => (RotationObstacle::Validity, Some(key)),
             RingError::MissingPermission(missing) => {
-                (Obstacle::lacking(missing), Some(&missing.key))
+                (RotationObstacle::lacking(missing), Some(&missing.key))
             }
             RingError::Vault { key, source } => match source.cause() {
-                Some(Cause::KeyDisabled) => (Obstacle::Disabled, Some(key)),
-                Some(cause) => (Obstacle::Vault(cause), Some(key)),
-                None => (Obstacle::Other, Some(key)),
+                Some(Cause::KeyDisabled) => (RotationObstacle::Disabled, Some(key)),
+                Some(cause) => (RotationObstacle::Vault(cause), Some(key)),
+                None => (RotationObstacle::Other, Some(key)),
             },
-            _ => (Obstacle::Other, None),
+            _ => (RotationObstacle::Other, None),
         };
-        Self { by, version: version.cloned(), words: error.to_string() }
+        Self { by, version: version.cloned(), message: error.to_string() }
     }
 }
 
-impl Obstacle {
+impl RotationObstacle {
     fn lacking(missing: &MissingPermission) -> Self {
         if missing.missing.is_empty() {
             Self::Vault(Cause::VaultFirewall)

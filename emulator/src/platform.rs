@@ -173,7 +173,7 @@ impl Platform for LocalPlatform {
                     manager.forget_roles(resource_id).await.map_err(of_vault)
                 }
                 Some(Authority::Owner(owner)) => {
-                    owner.forget_roles(resource_id).await.map_err(of_owner)
+                    owner.remove_roles(resource_id).await.map_err(of_owner)
                 }
                 // An external vault's roles belong to its administrator.
                 None => Ok(()),
@@ -240,7 +240,7 @@ impl Platform for LocalPlatform {
                     manager.forget_policy(vault.as_str(), object_id).await.map_err(of_vault)
                 }
                 Authority::Owner(owner) => {
-                    owner.forget_policy(vault, object_id).await.map_err(of_owner)
+                    owner.remove_policy(vault, object_id).await.map_err(of_owner)
                 }
             }
         }

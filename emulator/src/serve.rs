@@ -43,7 +43,7 @@ use crate::scheduler::{self, Scheduler, SchedulerError, VaultTime};
 use crate::state_watch::StateWatch;
 use crate::store::{LockedFolder, Store, StoreError};
 use crate::under_way::UnderWay;
-use crate::vault::{ChangeFeed, ConnectionError, NotSubscribed, Subscription, VaultConnection};
+use crate::vault::{ChangeFeed, ConnectionError, SubscribeError, Subscription, VaultConnection};
 
 /// How long a stop waits until the data folder is free.
 const RELEASE: Duration = Duration::from_secs(2);
@@ -347,7 +347,7 @@ impl Builder {
         config.listen = address;
         let (store, vault) = open_folder(&mut config, &data_dir, &clock).await?;
         let released = store.released();
-        let access = VaultConnection::of(&config, vault.as_ref(), &clock)?;
+        let access = VaultConnection::from_config(&config, vault.as_ref(), &clock)?;
         let owner = access.owner()?;
         configure(&mut settings, &config);
         let platform =
@@ -656,7 +656,7 @@ async fn open_registries(
         // If the vault is down or slow, its changes are followed later.
         let subscription = match feed {
             Some(feed) => tokio::time::timeout(FEED_LIMIT, feed.subscribe()).await,
-            None => Ok(Err(NotSubscribed::NotAMock)),
+            None => Ok(Err(SubscribeError::NotAMock)),
         };
         let platform = Arc::clone(&platform);
         let registries = Registries::open(store, platform, settings, intents, local).await;

@@ -10,7 +10,7 @@ use super::error::AdminError;
 use super::status::warnings_of;
 use super::wire::wire_name;
 use crate::app::App;
-use crate::diagnosis::{Blocked, DiagnosedKey, Diagnosis};
+use crate::diagnosis::{BlockedRotation, DiagnosedKey, Diagnosis};
 use crate::registry::Registry;
 use crate::revocation::RevocationMethod;
 
@@ -129,7 +129,7 @@ impl RegistryDiagnosis {
         Self {
             name: registry.name().to_owned(),
             state: wire_name(status.state),
-            words: status.words.or_else(|| status.cause.map(|cause| cause.words().to_owned())),
+            words: status.message.or_else(|| status.cause.map(|cause| cause.message().to_owned())),
             cause: status.cause.map(wire_name),
             key: diagnosis.key.map(Into::into),
             revoked: diagnosis.revoked,
@@ -150,7 +150,7 @@ impl From<DiagnosedKey> for KeyDiagnosis {
             name: diagnosed.key.name().to_string(),
             version: diagnosed.key.version().map(ToString::to_string),
             identity: IdentityDiagnosis {
-                client_id: diagnosed.asker,
+                client_id: diagnosed.client_id,
                 principal_id: diagnosed.principal,
                 resource_id,
                 assigned: diagnosed.is_assigned,
@@ -159,13 +159,13 @@ impl From<DiagnosedKey> for KeyDiagnosis {
     }
 }
 
-impl From<Blocked> for RotationDiagnosis {
-    fn from(blocked: Blocked) -> Self {
+impl From<BlockedRotation> for RotationDiagnosis {
+    fn from(blocked: BlockedRotation) -> Self {
         Self {
             cause: blocked.by.name().to_owned(),
             missing: blocked.by.missing().iter().map(wire_name).collect(),
             version: blocked.version.and_then(|key| key.version().map(ToString::to_string)),
-            words: blocked.words,
+            words: blocked.message,
         }
     }
 }

@@ -21,7 +21,7 @@ use tokio::sync::broadcast::error::RecvError;
 use super::error::AdminError;
 use super::find::find;
 use crate::app::App;
-use crate::keys::{Cause, Happening, KeyId};
+use crate::keys::{Cause, KeyEventKind, KeyId};
 use crate::registry::Event;
 
 /// The default number of events in a list.
@@ -175,30 +175,30 @@ fn report(app: &App, event: &Event) -> EventReport {
         object: None,
     };
     match &event.event.what {
-        Happening::StateChanged(transition) => {
+        KeyEventKind::StateChanged(transition) => {
             report.from = Some(transition.from.name().to_owned());
             report.to = Some(transition.to.name().to_owned());
             report.cause = transition.cause.map(Cause::name).map(str::to_owned);
-            report.words.clone_from(&transition.words);
+            report.words.clone_from(&transition.message);
             report.key_identifier = transition.key.as_ref().map(identifier);
         }
-        Happening::Rotated { from, to, identity, data_keys, vault_calls } => {
+        KeyEventKind::Rotated { from, to, identity, data_keys, vault_calls } => {
             (report.from, report.to) = (Some(identifier(from)), Some(identifier(to)));
             report.key_identifier = report.to.clone();
             report.identity = identity.as_ref().map(ToString::to_string);
             (report.data_keys, report.vault_calls) = (Some(*data_keys), Some(*vault_calls));
         }
-        Happening::RotationBlocked { key, why } => {
+        KeyEventKind::RotationBlocked { key, why } => {
             report.key_identifier = key.as_ref().map(identifier);
             report.words = Some(why.clone());
         }
-        Happening::OperationBlocked { operation, why } => {
+        KeyEventKind::OperationBlocked { operation, why } => {
             report.words = Some(format!("{operation}: {why}"));
         }
-        Happening::RowsNotice { of, words, .. } => {
-            report.words = Some(format!("{of}: {words}"));
+        KeyEventKind::RowsNotice { of, message, .. } => {
+            report.words = Some(format!("{of}: {message}"));
         }
-        Happening::ContentDamaged { object, damage } => {
+        KeyEventKind::ContentDamaged { object, damage } => {
             report.object = Some(object.clone());
             report.cause = Some(damage.clone());
         }

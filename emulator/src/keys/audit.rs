@@ -134,7 +134,7 @@ impl AuditedAccess {
     }
 
     /// The vaults as an identity reaches them.
-    pub(super) fn of(self: &Arc<Self>, identity: Option<IdentityId>) -> AuditedVault {
+    pub(super) fn for_identity(self: &Arc<Self>, identity: Option<IdentityId>) -> AuditedVault {
         AuditedVault { access: Arc::clone(self), identity }
     }
 
@@ -151,12 +151,12 @@ impl AuditedAccess {
 impl AuditedVault {
     /// The client id of the caller, or the name of the identity if the client id is not known.
     pub(super) fn caller(&self) -> String {
-        self.way().map_or_else(|_| self.name().to_owned(), |vault| vault.caller())
+        self.key_vault().map_or_else(|_| self.name().to_owned(), |vault| vault.caller())
     }
 
     /// The token of the next call.
     pub(super) async fn token(&self) -> Option<TokenTerms> {
-        self.way().ok()?.token().await
+        self.key_vault().ok()?.token().await
     }
 
     /// The identifier of a key at the address of its vault.
@@ -169,13 +169,13 @@ impl AuditedVault {
         self.identity.as_ref().map_or("none", IdentityId::as_str)
     }
 
-    fn way(&self) -> Result<Arc<dyn KeyVault>, VaultError> {
+    fn key_vault(&self) -> Result<Arc<dyn KeyVault>, VaultError> {
         self.access.access.vault(self.identity.as_ref())
     }
 
     /// The access for a purpose: probes of the state tell the vault that they are probes.
-    fn way_for(&self, purpose: Purpose) -> Result<Arc<dyn KeyVault>, VaultError> {
-        let way = self.way()?;
+    fn key_vault_for(&self, purpose: Purpose) -> Result<Arc<dyn KeyVault>, VaultError> {
+        let way = self.key_vault()?;
         let probing = if purpose == Purpose::State { way.for_probes() } else { None };
         Ok(probing.unwrap_or(way))
     }
@@ -183,7 +183,7 @@ impl AuditedVault {
     pub(super) async fn get(&self, key: &KeyId, purpose: Purpose) -> Result<KeyInfo, VaultError> {
         let call = Call { operation: KeyOperation::Get, key, data_key: None, purpose };
         self.ready().await?;
-        let answer = match self.way_for(purpose) {
+        let answer = match self.key_vault_for(purpose) {
             Ok(vault) => vault.get_key(key).await,
             Err(error) => Err(error),
         };
@@ -200,7 +200,7 @@ impl AuditedVault {
     ) -> Result<Vec<u8>, VaultError> {
         let call = Call { operation: KeyOperation::WrapKey, key, data_key: Some(id), purpose };
         self.ready().await?;
-        let answer = match self.way() {
+        let answer = match self.key_vault() {
             Ok(vault) => vault.wrap_key(key, data_key).await,
             Err(error) => Err(error),
         };
@@ -216,7 +216,7 @@ impl AuditedVault {
     ) -> Result<DataKey, VaultError> {
         let call = Call { operation: KeyOperation::UnwrapKey, key, data_key: Some(id), purpose };
         self.ready().await?;
-        let answer = match self.way_for(purpose) {
+        let answer = match self.key_vault_for(purpose) {
             Ok(vault) => vault.unwrap_key(key, wrapped).await,
             Err(error) => Err(error),
         };
@@ -259,7 +259,7 @@ impl AuditedVault {
 
 impl From<AuditUnavailable> for VaultError {
     fn from(AuditUnavailable(why): AuditUnavailable) -> Self {
-        let message = Cause::AuditUnavailable.words();
+        let message = Cause::AuditUnavailable.message();
         let remedy = match why {
             Unwritable::DiskFull => "make room on the disk, for example: run gc with --now",
             Unwritable::Failed(_) => "see the log of the program for the cause",

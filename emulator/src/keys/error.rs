@@ -141,7 +141,7 @@ impl fmt::Display for MissingPermission {
             return write!(
                 f,
                 "The permissions cannot be checked: {}.",
-                Cause::VaultFirewall.words()
+                Cause::VaultFirewall.message()
             );
         }
         let missing: Vec<_> = self.missing.iter().map(|missing| missing.permission()).collect();

@@ -20,13 +20,13 @@ pub struct KeyEvent {
     pub registry: String,
     /// The event.
     #[serde(flatten)]
-    pub what: Happening,
+    pub what: KeyEventKind,
 }
 
 /// The kinds of events.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Happening {
+pub enum KeyEventKind {
     /// The state or its note has changed.
     StateChanged(Transition),
     /// The data keys were wrapped under another version.
@@ -64,7 +64,8 @@ pub enum Happening {
         /// The kind of notice, for programs.
         notice: String,
         /// The message, one sentence.
-        words: String,
+        #[serde(rename = "words")]
+        message: String,
     },
     /// A stored object was found that cannot be served. It counts as missing until it is pushed again.
     ContentDamaged {
@@ -87,14 +88,14 @@ pub struct Transition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
     /// The message of the cause.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub words: Option<String>,
+    #[serde(rename = "words", default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// The version in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyId>,
 }
 
-impl Happening {
+impl KeyEventKind {
     /// The name for programs, as it is serialized.
     pub const fn name(&self) -> &'static str {
         match self {
@@ -117,9 +118,9 @@ mod tests {
         let key: KeyId = "https://local.vault.localhost/keys/k".parse().unwrap();
         let (from, to) = (State::Active, State::Unavailable);
         let cause = Some(Cause::KeyDisabled);
-        let changed = Transition { from, to, cause, words: None, key: Some(key.clone()) };
-        let blocked = Happening::RotationBlocked { key: Some(key), why: "why".to_owned() };
-        for what in [Happening::StateChanged(changed), blocked] {
+        let changed = Transition { from, to, cause, message: None, key: Some(key.clone()) };
+        let blocked = KeyEventKind::RotationBlocked { key: Some(key), why: "why".to_owned() };
+        for what in [KeyEventKind::StateChanged(changed), blocked] {
             let at = OffsetDateTime::UNIX_EPOCH;
             let event = KeyEvent { at, registry: "local".to_owned(), what };
 

@@ -70,7 +70,7 @@ impl Keeper {
     async fn renew(&self) {
         let flight = {
             let Some(inner) = self.inner.upgrade() else { return std::future::pending().await };
-            inner.flight(&self.slot, Purpose::Lease, false)
+            inner.join_or_start(&self.slot, Purpose::Lease, false)
         };
         match flight {
             Ok(flight) => drop(flight.await),

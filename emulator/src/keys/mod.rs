@@ -9,29 +9,29 @@
 //! It stores nothing itself: `registry/` implements [`RingStore`] and [`AuditSink`]. It sends nothing itself: `vault/`
 //! implements [`KeyVault`] over HTTPS. It knows no objects, no routes and no status codes; a [`Refusal`] has the reason why content is not served, and the HTTP areas render it.
 
-mod ask;
 mod audit;
+mod dry_run;
 mod error;
 mod events;
 mod identity;
 mod keeper;
 mod key_id;
 mod lease;
-mod opening;
 mod probe;
+mod probe_state;
 mod prober;
-mod probing;
-mod rehearsal;
-mod renewal;
+mod reinitialize;
 mod ring;
+mod ring_opening;
 mod rotate;
 mod service_key;
 mod shared;
 mod slot;
 mod state;
-mod steps;
 mod stored;
+mod unwrap_request;
 mod vault;
+mod vault_steps;
 mod wait;
 mod watcher;
 
@@ -41,7 +41,7 @@ mod tests;
 pub use self::audit::{AuditSink, AuditUnavailable, KeyOperation, KeyUse, Purpose};
 pub(crate) use self::error::no_access;
 pub use self::error::{KeyError, LeaseEnded, MissingPermission, RingError, RingStoreError};
-pub use self::events::{Happening, KeyEvent, Transition};
+pub use self::events::{KeyEvent, KeyEventKind, Transition};
 pub use self::identity::{IdentityId, InvalidIdentityId, VaultAccess};
 pub use self::key_id::{InvalidKeyId, KeyId, KeyName, KeyVersion, VaultName};
 pub use self::lease::{IdleLease, KeyLease, RENEWAL_WAIT, RenewalWait};
@@ -49,7 +49,7 @@ pub use self::ring::{Description, KeyRing};
 pub use self::rotate::{Rotation, RotationTarget};
 pub use self::service_key::ServiceKey;
 pub use self::shared::RingConfig;
-pub use self::state::{Cause, Lets, REFUSAL_SENTENCE, Refusal, Severity, State, Status};
+pub use self::state::{Cause, Permits, REFUSAL_SENTENCE, Refusal, Severity, State, Status};
 pub use self::stored::{RingStore, StoredRing};
 pub use self::vault::{Answer, KeyInfo, KeyVault, TokenTerms, VaultError};
 pub use self::watcher::PausedFollowing;

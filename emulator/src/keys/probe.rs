@@ -20,7 +20,7 @@ use azure_emulator_core::clock::Deadline;
 use futures::FutureExt as _;
 
 use super::audit::{AuditedVault, Purpose};
-use super::probing::{Found, Probe};
+use super::probe_state::{Probe, ProbeResult};
 use super::ring::KeyRing;
 use super::shared::Inner;
 use super::slot::lock;
@@ -33,7 +33,7 @@ use sealed_envelope::{DataKey, DataKeyId};
 const ATTEMPTS: usize = 3;
 
 /// A question, with the state when it was asked.
-struct Question {
+struct ProbeRequest {
     number: u64,
     id: DataKeyId,
     entry: Wrapped,
@@ -67,26 +67,26 @@ impl KeyRing {
 impl Inner {
     /// The probe in flight, or a new one.
     pub(super) fn probe(self: &Arc<Self>) -> Probe {
-        let mut flight = lock(&self.probing.flight);
-        if let Some(under_way) = flight.as_ref().filter(|probe| probe.peek().is_none()) {
-            return under_way.clone();
+        let mut inflight = lock(&self.probing.inflight);
+        if let Some(inflight) = inflight.as_ref().filter(|probe| probe.peek().is_none()) {
+            return inflight.clone();
         }
         let (inner, stop) = (Arc::downgrade(self), self.stop.clone());
         let task = self.runtime.spawn(async move {
             tokio::select! {
-                found = probed(&inner) => found,
-                () = stop.cancelled() => Found::No,
+                result = run_probe(&inner) => result,
+                () = stop.cancelled() => ProbeResult::No,
             }
         });
-        let probe = async move { task.await.unwrap_or(Found::Silence) }.boxed().shared();
+        let probe = async move { task.await.unwrap_or(ProbeResult::Silence) }.boxed().shared();
         // As for a question of content: it has to be polled even if the caller is dropped.
         self.runtime.spawn(probe.clone());
-        *flight = Some(probe.clone());
+        *inflight = Some(probe.clone());
         probe
     }
 
     /// A question about the current data key. `None` if there is no vault to ask.
-    fn question(&self) -> Option<Question> {
+    fn probe_request(&self) -> Option<ProbeRequest> {
         let ring = self.ring();
         let id = ring.head.current;
         let Ok(Entry::Wrapped(entry)) = ring.entry(id, self.registry(), &self.service_key) else {
@@ -95,40 +95,44 @@ impl Inner {
         let vault = self.vault(&ring.head)?;
         // Before the question, as for the beginning of a lease.
         let fresh_until = self.clock.deadline(self.lease());
-        let number = self.machine().draw();
-        Some(Question { number, id, entry, ring, vault, fresh_until })
+        let number = self.machine().next_number();
+        Some(ProbeRequest { number, id, entry, ring, vault, fresh_until })
     }
 
     /// Applies an answer. `None` if it came too late to count.
-    fn conclude(&self, asked: &Question, answer: Result<DataKey, VaultError>) -> Option<Found> {
-        let (now, then) = (self.ring(), &asked.ring.head);
+    fn apply_probe_answer(
+        &self,
+        request: &ProbeRequest,
+        answer: Result<DataKey, VaultError>,
+    ) -> Option<ProbeResult> {
+        let (now, then) = (self.ring(), &request.ring.head);
         if (&now.head.kek, &now.head.identity) != (&then.kek, &then.identity) {
             // A rotation was faster: the answer is about a key or an identity that is no longer in use.
             return None;
         }
-        let (kek, id) = (&asked.entry.kek, asked.id);
-        self.probing.note_answer(asked.fresh_until);
+        let (kek, id) = (&request.entry.kek, request.id);
+        self.probing.record_answer(request.fresh_until);
         let error = match answer {
             Ok(key) => {
-                let is_right = asked.entry.is_proven_by(id, &key);
+                let is_right = request.entry.is_proven_by(id, &key);
                 // No caller uses the key, so it is wiped here.
                 drop(key);
                 if !is_right {
                     tracing::error!(%kek, data_key = %id, "the vault unwrapped a different key than it had wrapped");
-                    return Some(Found::No);
+                    return Some(ProbeResult::No);
                 }
                 let mut machine = self.machine();
-                if !machine.grant(asked.number) {
+                if !machine.grant(request.number) {
                     return None;
                 }
                 self.publish(&machine.active(self.clock.now()));
-                return Some(Found::Yes);
+                return Some(ProbeResult::Yes);
             }
             Err(error) => error,
         };
         let Some(cause) = error.cause() else {
             tracing::error!(%kek, data_key = %id, %error, "the vault cannot unwrap a data key");
-            return Some(Found::No);
+            return Some(ProbeResult::No);
         };
         let refusal = self.refusal(cause, kek, &error);
         let mut machine = self.machine();
@@ -138,55 +142,55 @@ impl Inner {
         if !cause.is_refusal() {
             // While a lease lives, content is served. The task asks again when it has ended.
             if !self.any_alive() {
-                machine.fail(asked.number, failure);
+                machine.fail(request.number, failure);
                 self.publish_if_dark(&machine);
             }
-            return Some(Found::Silence);
+            return Some(ProbeResult::Silence);
         }
-        if machine.refuse(asked.number, failure) {
+        if machine.refuse(request.number, failure) {
             self.erase_all();
             if let Some(status) = machine.unavailable(self.clock.now()) {
                 self.publish(&status);
             }
         }
-        Some(Found::No)
+        Some(ProbeResult::No)
     }
 }
 
 /// Asks until an answer counts. The ring is held weakly while the vault is asked.
-async fn probed(inner: &Weak<Inner>) -> Found {
+async fn run_probe(inner: &Weak<Inner>) -> ProbeResult {
     for _ in 0..ATTEMPTS {
-        let question = inner.upgrade().and_then(|inner| inner.question());
-        let Some(asked) = question else { return Found::No };
-        let (entry, id) = (&asked.entry, asked.id);
-        let answer = asked.vault.unwrap(&entry.kek, id, &entry.wrapped, Purpose::State).await;
-        let found = match inner.upgrade() {
-            Some(inner) => inner.conclude(&asked, answer),
-            None => Some(Found::No),
+        let request = inner.upgrade().and_then(|inner| inner.probe_request());
+        let Some(request) = request else { return ProbeResult::No };
+        let (entry, id) = (&request.entry, request.id);
+        let answer = request.vault.unwrap(&entry.kek, id, &entry.wrapped, Purpose::State).await;
+        let result = match inner.upgrade() {
+            Some(inner) => inner.apply_probe_answer(&request, answer),
+            None => Some(ProbeResult::No),
         };
-        if found == Some(Found::Yes) {
-            look_at_validity(inner, &asked).await;
+        if result == Some(ProbeResult::Yes) {
+            refresh_validity(inner, &request).await;
         }
-        if let Some(found) = found {
-            return found;
+        if let Some(result) = result {
+            return result;
         }
     }
-    Found::Silence
+    ProbeResult::Silence
 }
 
 /// Looks up the validity of the version in use, if a change is suspected or the last lookup is as old as the interval between
 /// two looks for a newer version.
-async fn look_at_validity(inner: &Weak<Inner>, asked: &Question) {
-    let Some(kek) = &asked.ring.head.kek else { return };
+async fn refresh_validity(inner: &Weak<Inner>, request: &ProbeRequest) {
+    let Some(kek) = &request.ring.head.kek else { return };
     match inner.upgrade() {
-        Some(inner) if !inner.probing.has_looked(&inner.clock) => {
+        Some(inner) if !inner.probing.has_checked_validity(&inner.clock) => {
             let until = inner.clock.deadline(inner.rotation_check());
-            inner.probing.note_look(until);
+            inner.probing.record_validity_check(until);
         }
         _ => return,
     }
-    let info = asked.vault.get(kek, Purpose::State).await;
+    let info = request.vault.get(kek, Purpose::State).await;
     if let Some(inner) = inner.upgrade() {
-        inner.looked(kek, info);
+        inner.apply_key_info(kek, info);
     }
 }

@@ -12,11 +12,11 @@ use azure_emulator_core::clock::{Clock, Deadline};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::probing::Found;
+use super::probe_state::ProbeResult;
 use super::shared::Inner;
 
 /// The longest time until a ring asks a silent vault again.
-const MAX_PATIENCE: Duration = Duration::from_mins(1);
+const MAX_RETRY_DELAY: Duration = Duration::from_mins(1);
 
 impl Inner {
     /// Starts the task that probes when a change is suspected.
@@ -25,7 +25,7 @@ impl Inner {
             inner: Arc::downgrade(self),
             clock: self.clock.clone(),
             lease: self.lease(),
-            gap: self.gap(),
+            gap: self.retry_gap(),
             suspicions: self.probing.suspicions.subscribe(),
             stop: self.stop.clone(),
         };
@@ -62,15 +62,15 @@ impl Prober {
             }
             // Both count from before the question, as a lease does.
             let earliest = self.clock.deadline(self.gap);
-            let patience = self.clock.deadline(self.patience(silences));
-            let found = tokio::select! {
+            let retry_at = self.clock.deadline(self.retry_delay(silences));
+            let result = tokio::select! {
                 () = self.stop.cancelled() => return,
-                found = self.probe() => found,
+                result = self.probe() => result,
             };
-            (silences, again) = match found {
-                Found::Silence => (silences + 1, Some(patience)),
-                Found::Yes => (0, self.end_of_token(suspected).await),
-                Found::No => (0, None),
+            (silences, again) = match result {
+                ProbeResult::Silence => (silences + 1, Some(retry_at)),
+                ProbeResult::Yes => (0, self.end_of_token(suspected).await),
+                ProbeResult::No => (0, None),
             };
             tokio::select! {
                 () = self.stop.cancelled() => return,
@@ -81,8 +81,8 @@ impl Prober {
 
     /// The time from an unanswered question to the next one: at first a lease, after which no older lease is left,
     /// then twice as long each time.
-    fn patience(&self, silences: u32) -> Duration {
-        let longest = MAX_PATIENCE.max(self.lease);
+    fn retry_delay(&self, silences: u32) -> Duration {
+        let longest = MAX_RETRY_DELAY.max(self.lease);
         self.lease.saturating_mul(1 << silences.min(16)).min(longest)
     }
 
@@ -96,15 +96,15 @@ impl Prober {
     }
 
     /// A probe that begins now: a probe in flight may have been answered before the change.
-    async fn probe(&self) -> Found {
-        let under_way = self.inner.upgrade().and_then(|inner| inner.probing.under_way());
-        if let Some(under_way) = under_way {
-            let _ = under_way.await;
+    async fn probe(&self) -> ProbeResult {
+        let inflight = self.inner.upgrade().and_then(|inner| inner.probing.inflight_probe());
+        if let Some(inflight) = inflight {
+            let _ = inflight.await;
         }
         let probe = self.inner.upgrade().map(|inner| inner.probe());
         match probe {
             Some(probe) => probe.await,
-            None => Found::No,
+            None => ProbeResult::No,
         }
     }
 }

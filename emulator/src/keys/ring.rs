@@ -1,7 +1,7 @@
 //! The registry's access to its key: the facade of this area.
 //!
 //! A [`KeyRing`] has the sealed ring in memory, a slot for each data key that was ever used, and the vault's last answers
-//! (`shared.rs`). It asks (`ask.rs`), keeps (`keeper.rs`), judges (`state/machine.rs`), rotates (`rotate.rs`) and follows
+//! (`shared.rs`). It asks (`unwrap_request.rs`), keeps (`keeper.rs`), judges (`state/machine.rs`), rotates (`rotate.rs`) and follows
 //! the newest version (`watcher.rs`). When a caller asks for the state, or the vault reports a change, it probes (`probe.rs`).
 //!
 //! Invariants:
@@ -19,10 +19,10 @@ use tokio::sync::watch;
 use super::audit::{AuditSink, AuditedAccess, Purpose};
 use super::error::{KeyError, RingError};
 use super::lease::{IdleLease, KeyLease};
-use super::opening::Opening;
-use super::rotate::{Rotation, RotationTarget, Starter};
+use super::ring_opening::RingOpening;
+use super::rotate::{Rotation, RotationTarget, RotationTrigger};
 use super::service_key::ServiceKey;
-use super::shared::{Inner, Parts, RingConfig};
+use super::shared::{Inner, RingConfig, RingParts};
 use super::stored::RingStore;
 use super::watcher::PausedFollowing;
 use super::{IdentityId, KeyId, Status, VaultAccess};
@@ -68,14 +68,14 @@ impl KeyRing {
         config.lease = config.lease.max(MIN_LEASE);
         let access =
             access.map(|access| AuditedAccess::new(access, Arc::clone(&sink), clock.clone()));
-        let opening = Opening {
+        let opening = RingOpening {
             config: &config,
             access: access.as_ref(),
             service_key: &service_key,
             store: &store,
         };
         let (ring, made) = opening.run().await?;
-        let parts = Parts { config, service_key, access, store, sink, clock };
+        let parts = RingParts { config, service_key, access, store, sink, clock };
         let opened = Self(Arc::new(Inner::new(parts, ring, made)));
         // Only a ring that needs no answer is active from the start.
         if !opened.0.is_active() {
@@ -175,7 +175,10 @@ impl KeyRing {
     /// new version, the state stays as it was.
     pub async fn rotate(&self, target: RotationTarget) -> Result<Rotation, RingError> {
         let inner = Arc::clone(&self.0);
-        let task = self.0.runtime.spawn(async move { inner.rotate(target, Starter::Caller).await });
+        let task = self
+            .0
+            .runtime
+            .spawn(async move { inner.rotate(target, RotationTrigger::Caller).await });
         task.await.map_err(|_| RingError::BrokenOff)?
     }
 
@@ -214,7 +217,7 @@ impl Inner {
     /// Looks up the validity of the version in use. A failure says nothing about the data keys.
     async fn look_at(&self, kek: &KeyId) {
         let Some(vault) = self.vault(&self.ring().head) else { return };
-        self.looked(kek, vault.get(kek, Purpose::Check).await);
+        self.apply_key_info(kek, vault.get(kek, Purpose::Check).await);
     }
 }
 

@@ -24,12 +24,12 @@ use std::sync::Arc;
 
 use super::audit::Purpose;
 use super::error::RingError;
-use super::opening::{blocking, load, replace};
+use super::ring_opening::{blocking, load, replace};
 use super::shared::Inner;
 use super::slot::Slot;
-use super::steps::Steps;
 use super::stored::{Entry, Ring};
-use super::{Cause, Happening, IdentityId, KeyId, Severity};
+use super::vault_steps::VaultSteps;
+use super::{Cause, IdentityId, KeyEventKind, KeyId, Severity};
 use sealed_envelope::{DataKey, DataKeyId};
 
 /// How often a change is begun again because the ring was changed meanwhile.
@@ -49,7 +49,7 @@ pub struct RotationTarget {
 
 /// The starter of a rotation.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Starter {
+pub(super) enum RotationTrigger {
     /// A person or a program, which gets the error.
     Caller,
     /// The watcher, which follows the newest version of a key.
@@ -80,30 +80,30 @@ impl Inner {
     pub(super) async fn rotate(
         self: &Arc<Self>,
         target: RotationTarget,
-        starter: Starter,
+        trigger: RotationTrigger,
     ) -> Result<Rotation, RingError> {
         let _alone = self.changing.lock().await;
         let suspected = self.probing.suspected();
-        let rotated = self.rotate_alone(&target, starter).await;
+        let rotated = self.rotate_locked(&target, trigger).await;
         self.probing.suspect_again(suspected);
         rotated
     }
 
-    async fn rotate_alone(
+    async fn rotate_locked(
         self: &Arc<Self>,
         target: &RotationTarget,
-        starter: Starter,
+        trigger: RotationTrigger,
     ) -> Result<Rotation, RingError> {
         for _ in 0..ATTEMPTS {
             match self.rotate_once(target).await {
                 Ok(Some(rotation)) => {
-                    self.note(None);
+                    self.set_note(None);
                     self.rotated(&rotation);
                     return Ok(rotation);
                 }
                 Ok(None) => (),
                 Err(error) => {
-                    self.blocked(target, starter, &error);
+                    self.blocked(target, trigger, &error);
                     return Err(error);
                 }
             }
@@ -114,7 +114,7 @@ impl Inner {
     /// Reports a rotation that has changed the ring.
     fn rotated(&self, rotation: &Rotation) {
         if rotation.data_keys > 0 {
-            self.happened(Happening::Rotated {
+            self.publish_event(KeyEventKind::Rotated {
                 from: rotation.from.clone(),
                 to: rotation.to.clone(),
                 identity: self.ring().head.identity.clone(),
@@ -126,17 +126,16 @@ impl Inner {
 
     /// Reports a rotation that has changed nothing. A failed automatic rotation is reported once and becomes the note of the
     /// state. A failed manual rotation is reported each time and leaves the state as it was.
-    fn blocked(&self, target: &RotationTarget, starter: Starter, error: &RingError) {
-        let news = match starter {
-            Starter::Caller => true,
-            Starter::Watcher => {
-                note_of(error, self.key_in_use().as_ref()).is_some_and(|note| self.note(Some(note)))
-            }
+    fn blocked(&self, target: &RotationTarget, trigger: RotationTrigger, error: &RingError) {
+        let news = match trigger {
+            RotationTrigger::Caller => true,
+            RotationTrigger::Watcher => rotation_note(error, self.key_in_use().as_ref())
+                .is_some_and(|note| self.set_note(Some(note))),
         };
         if news {
             let configured = || self.ring().head.configured.clone();
             let key = target.key.clone().or_else(configured);
-            self.happened(Happening::RotationBlocked { key, why: words_of(error) });
+            self.publish_event(KeyEventKind::RotationBlocked { key, why: message_of(error) });
         }
     }
 
@@ -150,8 +149,9 @@ impl Inner {
             return Err(RingError::NoCustomerManagedKey);
         };
         let access = self.access.as_ref().ok_or(RingError::NoVault)?;
-        let steps =
-            |identity: &Option<IdentityId>| Steps::new(access, identity.clone(), Purpose::Rotation);
+        let steps = |identity: &Option<IdentityId>| {
+            VaultSteps::new(access, identity.clone(), Purpose::Rotation)
+        };
         let mut head = ring.head.clone();
         head.configured = Some(target.key.as_ref().unwrap_or(configured).clone());
         head.identity = target.identity.clone().or(head.identity);
@@ -163,7 +163,7 @@ impl Inner {
         let info = new.usable(head.configured.as_ref().unwrap_or(configured)).await?;
         let to = info.id.clone();
         if to == *from && head == ring.head {
-            self.looked(&to, Ok(info));
+            self.apply_key_info(&to, Ok(info));
             return Ok(Some(Rotation {
                 from: to.clone(),
                 to,
@@ -209,7 +209,7 @@ impl Inner {
     /// A data key, unwrapped under the old version through the old identity.
     async fn unwrapped(
         self: &Arc<Self>,
-        old: &mut Steps,
+        old: &mut VaultSteps,
         ring: &Ring,
         id: DataKeyId,
         from: &KeyId,
@@ -217,7 +217,7 @@ impl Inner {
         let Ok(Entry::Wrapped(entry)) = ring.entry(id, self.registry(), &self.service_key) else {
             return Err(RingError::DamagedDataKey(id));
         };
-        let number = self.machine().draw();
+        let number = self.machine().next_number();
         old.unwrap(&entry, id).await.inspect_err(|error| {
             if let RingError::Vault { source, .. } = error
                 && let Some(cause) = source.cause().filter(|cause| cause.is_refusal())
@@ -257,7 +257,7 @@ impl Inner {
     }
 
     /// Sets or clears the reason why the key is not rotated, which is shown with the state. Returns whether it changed.
-    fn note(&self, note: Option<(Cause, String)>) -> bool {
+    fn set_note(&self, note: Option<(Cause, String)>) -> bool {
         let mut machine = self.machine();
         let news = machine.set_note(note);
         if self.is_active() {
@@ -268,7 +268,7 @@ impl Inner {
 }
 
 /// The message of an error, with the vault's error if there is one.
-fn words_of(error: &RingError) -> String {
+fn message_of(error: &RingError) -> String {
     match error {
         RingError::Vault { source, .. } => format!("{error}: {source}"),
         _ => error.to_string(),
@@ -279,7 +279,7 @@ fn words_of(error: &RingError) -> String {
 ///
 /// A refusal of the version in use needs no note: it makes the registry unavailable. A vault that does not answer has
 /// refused nothing.
-fn note_of(error: &RingError, in_use: Option<&KeyId>) -> Option<(Cause, String)> {
+fn rotation_note(error: &RingError, in_use: Option<&KeyId>) -> Option<(Cause, String)> {
     let is_in_the_way = match error {
         RingError::Vault { key, .. } | RingError::KeyDisabled(key) if Some(key) == in_use => false,
         RingError::Vault { source, .. } => match source.cause().map(Cause::severity) {
@@ -301,6 +301,6 @@ fn note_of(error: &RingError, in_use: Option<&KeyId>) -> Option<(Cause, String)>
         | RingError::Store(_)
         | RingError::BrokenOff => false,
     };
-    let words = || format!("{}: {}", Cause::RotationBlocked.words(), words_of(error));
-    is_in_the_way.then(|| (Cause::RotationBlocked, words()))
+    let message = || format!("{}: {}", Cause::RotationBlocked.message(), message_of(error));
+    is_in_the_way.then(|| (Cause::RotationBlocked, message()))
 }

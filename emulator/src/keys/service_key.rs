@@ -14,7 +14,7 @@ pub struct ServiceKey(DataKey);
 
 /// The kind of a sealed value, so that one kind cannot replace another.
 #[derive(Clone, Copy)]
-pub(super) enum Place<'a> {
+pub(super) enum SealedValue<'a> {
     /// The head of a ring.
     Head,
     /// The entry of this data key.
@@ -46,7 +46,7 @@ impl ServiceKey {
         purpose: &str,
         secret: &[u8],
     ) -> Result<Vec<u8>, SealError> {
-        self.seal(registry, Place::Secret(purpose.as_bytes()), secret)
+        self.seal(registry, SealedValue::Secret(purpose.as_bytes()), secret)
     }
 
     /// Opens what [`ServiceKey::seal_secret`] sealed for the same registry and purpose.
@@ -56,14 +56,14 @@ impl ServiceKey {
         purpose: &str,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-        self.open(registry, Place::Secret(purpose.as_bytes()), sealed)
+        self.open(registry, SealedValue::Secret(purpose.as_bytes()), sealed)
     }
 
     /// Seals a part of the ring of a registry.
     pub(super) fn seal(
         &self,
         registry: &str,
-        place: Place<'_>,
+        place: SealedValue<'_>,
         plain: &[u8],
     ) -> Result<Vec<u8>, SealError> {
         seal_value(&self.0, place.context(), &place.associated(registry), plain)
@@ -73,14 +73,14 @@ impl ServiceKey {
     pub(super) fn open(
         &self,
         registry: &str,
-        place: Place<'_>,
+        place: SealedValue<'_>,
         sealed: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, OpenError> {
         open_value(&self.0, place.context(), &place.associated(registry), sealed)
     }
 }
 
-impl Place<'_> {
+impl SealedValue<'_> {
     const fn context(self) -> &'static [u8] {
         match self {
             Self::Head => b"sealyard ring v1 head",

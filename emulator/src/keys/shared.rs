@@ -1,9 +1,9 @@
 //! The state that all parts of a ring share: settings, stored ring, slots, the vault's answers, status.
 //!
-//! [`Inner`] keeps them and asks nothing. `ask.rs`, `keeper.rs`, `probe.rs`, `rotate.rs` and the others add the work, each for
+//! [`Inner`] keeps them and asks nothing. `unwrap_request.rs`, `keeper.rs`, `probe.rs`, `rotate.rs` and the others add the work, each for
 //! one task; `ring.rs` is the facade over all of them.
 //!
-//! **Invariant:** the order of locks is: the flight of a slot, machine, the table of slots, the contents of a slot. The ring
+//! **Invariant:** the order of locks is: the request in flight of a slot, machine, the table of slots, the contents of a slot. The ring
 //! itself has a separate lock, which is held only to copy a pointer.
 
 use std::collections::HashMap;
@@ -18,13 +18,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::audit::{AuditSink, AuditedAccess, AuditedVault};
 use super::error::KeyError;
-use super::probing::Probing;
+use super::probe_state::ProbeState;
 use super::service_key::ServiceKey;
 use super::slot::{Slot, lock};
 use super::state::Machine;
 use super::stored::{Head, Ring, RingStore};
 use super::vault::{KeyInfo, VaultError};
-use super::{Cause, Happening, IdentityId, KeyEvent, KeyId, State, Status, Transition};
+use super::{Cause, IdentityId, KeyEvent, KeyEventKind, KeyId, State, Status, Transition};
 use sealed_envelope::DataKeyId;
 
 /// The settings of a ring.
@@ -62,7 +62,7 @@ pub(super) struct Inner {
     slots: Mutex<HashMap<DataKeyId, Arc<Slot>>>,
     machine: Mutex<Machine>,
     status: watch::Sender<Status>,
-    pub(super) probing: Probing,
+    pub(super) probing: ProbeState,
     /// Held during a change of the stored ring, so that there is one at a time.
     pub(super) changing: tokio::sync::Mutex<()>,
     /// When the ring looks for a newer version next. Locked during the look.
@@ -72,7 +72,7 @@ pub(super) struct Inner {
 }
 
 /// The parts that a ring is made of, and that it keeps.
-pub(super) struct Parts {
+pub(super) struct RingParts {
     pub(super) config: RingConfig,
     pub(super) service_key: ServiceKey,
     pub(super) access: Option<Arc<AuditedAccess>>,
@@ -97,11 +97,11 @@ impl Default for RingConfig {
 
 impl Inner {
     /// A ring that was opened or, if `made`, made just now. Nothing runs for it yet.
-    pub(super) fn new(parts: Parts, ring: Ring, made: bool) -> Self {
-        let Parts { config, service_key, access, store, sink, clock } = parts;
+    pub(super) fn new(parts: RingParts, ring: Ring, made: bool) -> Self {
+        let RingParts { config, service_key, access, store, sink, clock } = parts;
         let known = made || ring.head.kek.is_none();
         let state = if known { State::Active } else { State::Checking };
-        let status = Status { state, cause: None, words: None, since: clock.now() };
+        let status = Status { state, cause: None, message: None, since: clock.now() };
         // A ring that was just made has the newest version. The age of an existing ring's version is not known.
         let next_check = if made { clock.now() + config.rotation_check } else { clock.now() };
         Self {
@@ -116,7 +116,7 @@ impl Inner {
             slots: Mutex::default(),
             machine: Mutex::new(Machine::new()),
             status: watch::Sender::new(status),
-            probing: Probing::default(),
+            probing: ProbeState::default(),
             changing: tokio::sync::Mutex::default(),
             next_check: Arc::new(tokio::sync::Mutex::new(next_check)),
             stop: CancellationToken::new(),
@@ -163,7 +163,7 @@ impl Inner {
 
     /// The vaults as the identity of a ring reaches them.
     pub(super) fn vault(&self, head: &Head) -> Option<AuditedVault> {
-        self.access.as_ref().map(|access| access.of(head.identity.clone()))
+        self.access.as_ref().map(|access| access.for_identity(head.identity.clone()))
     }
 
     pub(super) fn identifier(&self, key: &KeyId) -> String {
@@ -218,7 +218,7 @@ impl Inner {
     }
 
     /// Applies the vault's answer about the version in use.
-    pub(super) fn looked(&self, kek: &KeyId, info: Result<KeyInfo, VaultError>) {
+    pub(super) fn apply_key_info(&self, kek: &KeyId, info: Result<KeyInfo, VaultError>) {
         match info {
             Ok(info) if self.key_in_use().as_ref() == Some(kek) => {
                 let mut machine = self.machine();
@@ -250,19 +250,19 @@ impl Inner {
     pub(super) fn publish(&self, status: &Status) {
         let mut before = None;
         let changed = self.status.send_if_modified(|shown| {
-            let same = (shown.state, shown.cause, &shown.words)
-                == (status.state, status.cause, &status.words);
+            let same = (shown.state, shown.cause, &shown.message)
+                == (status.state, status.cause, &status.message);
             if !same {
                 before = Some(std::mem::replace(shown, status.clone()).state);
             }
             !same
         });
         let (true, Some(before)) = (changed, before) else { return };
-        self.happened(Happening::StateChanged(Transition {
+        self.publish_event(KeyEventKind::StateChanged(Transition {
             from: before,
             to: status.state,
             cause: status.cause,
-            words: status.words.clone(),
+            message: status.message.clone(),
             key: self.key_in_use(),
         }));
         let (registry, cause) = (self.registry(), status.cause.map(Cause::name));
@@ -283,7 +283,7 @@ impl Inner {
     }
 
     /// Sends an event to the sink.
-    pub(super) fn happened(&self, what: Happening) {
+    pub(super) fn publish_event(&self, what: KeyEventKind) {
         let registry = self.registry().to_owned();
         self.sink.event(KeyEvent { at: self.clock.now(), registry, what });
     }

@@ -35,7 +35,7 @@ pub(super) struct Slot {
     pub(super) id: DataKeyId,
     contents: Mutex<Contents>,
     /// The question in flight to the vault, or the last one. Has its own lock.
-    pub(super) flight: Mutex<Option<Flight>>,
+    pub(super) inflight: Mutex<Option<InflightUnwrap>>,
     /// Shared with every lease: the number of shares tells whether the key is in use.
     usage: Arc<()>,
     /// Whether it was used since the vault was last asked.
@@ -45,11 +45,11 @@ pub(super) struct Slot {
 }
 
 /// A question that is in flight or was answered.
-pub(super) type Flight = Shared<BoxFuture<'static, Result<(), AskError>>>;
+pub(super) type InflightUnwrap = Shared<BoxFuture<'static, Result<(), UnwrapError>>>;
 
 /// The reason why a question has not brought the key.
 #[derive(Clone, Debug)]
-pub(super) enum AskError {
+pub(super) enum UnwrapError {
     /// The answer came too late to count; the caller asks again.
     Superseded,
     /// The answer was an error.
@@ -58,15 +58,15 @@ pub(super) enum AskError {
 
 #[derive(Default)]
 struct Contents {
-    held: Option<Held>,
+    held: Option<HeldKey>,
     /// Whether the key has a keeper.
-    kept: bool,
+    has_keeper: bool,
     /// How many renewals in a row have failed.
     failures: u32,
 }
 
-struct Held {
-    plain: Arc<Plain>,
+struct HeldKey {
+    plain: Arc<PlaintextKey>,
     terms: Option<Terms>,
 }
 
@@ -78,12 +78,12 @@ pub(super) struct Terms {
 }
 
 /// A plaintext key. The order of the fields is the order in which they are dropped.
-pub(super) struct Plain {
+pub(super) struct PlaintextKey {
     key: DataKey,
     ended: watch::Sender<()>,
 }
 
-impl Plain {
+impl PlaintextKey {
     pub(super) fn key(&self) -> &DataKey {
         &self.key
     }
@@ -94,7 +94,7 @@ impl Slot {
         Self {
             id,
             contents: Mutex::default(),
-            flight: Mutex::default(),
+            inflight: Mutex::default(),
             usage: Arc::default(),
             used: AtomicBool::new(false),
             wake: Notify::new(),
@@ -110,18 +110,18 @@ impl Slot {
         if let Some(held) = &mut contents.held {
             held.terms = terms;
         } else {
-            let plain = Arc::new(Plain { key, ended: watch::Sender::new(()) });
-            contents.held = Some(Held { plain, terms });
+            let plain = Arc::new(PlaintextKey { key, ended: watch::Sender::new(()) });
+            contents.held = Some(HeldKey { plain, terms });
         }
-        let start = terms.is_some() && !contents.kept;
-        contents.kept |= start;
+        let start = terms.is_some() && !contents.has_keeper;
+        contents.has_keeper |= start;
         drop(contents);
         self.wake.notify_one();
         start
     }
 
     /// A share of the key, for one call. `None` if there is no key or its time is over.
-    pub(super) fn share(&self, clock: &Clock) -> Option<Arc<Plain>> {
+    pub(super) fn share(&self, clock: &Clock) -> Option<Arc<PlaintextKey>> {
         let contents = self.contents();
         let held = contents.held.as_ref()?;
         let over = held.terms.is_some_and(|terms| clock.has_passed(terms.deadline));
@@ -144,7 +144,7 @@ impl Slot {
     pub(super) fn erase_if_over(&self, clock: &Clock) {
         let mut contents = self.contents();
         let over =
-            |held: &mut Held| held.terms.is_some_and(|terms| clock.has_passed(terms.deadline));
+            |held: &mut HeldKey| held.terms.is_some_and(|terms| clock.has_passed(terms.deadline));
         let held = contents.held.take_if(over);
         drop(contents);
         drop(held);
@@ -164,12 +164,12 @@ impl Slot {
     pub(super) fn terms_for_keeper(&self) -> Option<Terms> {
         let mut contents = self.contents();
         let terms = contents.held.as_ref().and_then(|held| held.terms);
-        contents.kept = terms.is_some();
+        contents.has_keeper = terms.is_some();
         terms
     }
 
     /// Delays the renewal after a failed one. `base` is the first delay; it doubles, up to `most`.
-    pub(super) fn put_off(
+    pub(super) fn delay_renewal(
         &self,
         clock: &Clock,
         base: Duration,
@@ -209,7 +209,7 @@ impl Slot {
     }
 
     /// Records that the vault is being asked now.
-    pub(super) fn note_asked(&self) {
+    pub(super) fn mark_asked(&self) {
         self.used.store(false, Ordering::Release);
     }
 

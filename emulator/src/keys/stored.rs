@@ -15,7 +15,7 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::error::{RingError, RingStoreError};
-use super::service_key::{Place, ServiceKey};
+use super::service_key::{SealedValue, ServiceKey};
 use super::{IdentityId, KeyError, KeyId};
 use sealed_envelope::{
     DATA_KEY_LEN, DataKey, DataKeyId, SealError, VALUE_OVERHEAD, open_value, seal_value,
@@ -32,7 +32,7 @@ pub trait RingStore: Send + Sync + 'static {
 
     /// Replaces any ring, and deletes everything that is sealed under its data keys, in one durable commit.
     /// The operation `ends` ends in the same commit.
-    fn begin_again(&self, ring: &StoredRing, ends: Option<Uuid>) -> Result<(), RingStoreError>;
+    fn reinitialize(&self, ring: &StoredRing, ends: Option<Uuid>) -> Result<(), RingStoreError>;
 
     /// Durably removes those of these data keys that seal nothing, so that nothing can be sealed under them afterwards, and
     /// returns them. If it removed any, the generation grows by one. `None` if the generation is not `expected`; then it did
@@ -116,8 +116,9 @@ impl Ring {
         registry: &str,
         key: &ServiceKey,
     ) -> Result<Self, RingError> {
-        let head =
-            key.open(registry, Place::Head, &stored.head).map_err(|_| RingError::DamagedRing)?;
+        let head = key
+            .open(registry, SealedValue::Head, &stored.head)
+            .map_err(|_| RingError::DamagedRing)?;
         let head: Head = serde_json::from_slice(&head).map_err(|_| RingError::DamagedRing)?;
         let ring = Self::new(stored.generation, head, stored.entries);
         let whole = ring.head.configured.is_some() == ring.head.kek.is_some()
@@ -130,7 +131,7 @@ impl Ring {
         let head = serde_json::to_vec(&self.head).map_err(|_| RingError::DamagedRing)?;
         Ok(StoredRing {
             generation: self.generation,
-            head: key.seal(registry, Place::Head, &head)?,
+            head: key.seal(registry, SealedValue::Head, &head)?,
             entries: self.entries.clone(),
         })
     }
@@ -160,7 +161,7 @@ impl Ring {
             .find(|(other, _)| *other == id)
             .ok_or(KeyError::NoSuchDataKey(id))?;
         let plain = key
-            .open(registry, Place::Entry(id.as_bytes()), sealed)
+            .open(registry, SealedValue::Entry(id.as_bytes()), sealed)
             .map_err(|_| KeyError::DamagedDataKey(id))?;
         let entry = Entry::decode(&plain).ok_or(KeyError::DamagedDataKey(id))?;
         // A bare key in a ring with a customer-managed key was planted, even if it is sealed correctly.
@@ -180,7 +181,7 @@ impl Entry {
         registry: &str,
         key: &ServiceKey,
     ) -> Result<Vec<u8>, SealError> {
-        key.seal(registry, Place::Entry(id.as_bytes()), &self.encode())
+        key.seal(registry, SealedValue::Entry(id.as_bytes()), &self.encode())
     }
 
     /// `0 ‖ key`, or `1 ‖ length of the key id ‖ key id ‖ proof ‖ wrapped key`.

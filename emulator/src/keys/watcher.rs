@@ -17,7 +17,7 @@ use time::OffsetDateTime;
 use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;
 
-use super::rotate::{RotationTarget, Starter};
+use super::rotate::{RotationTarget, RotationTrigger};
 use super::shared::Inner;
 
 impl Inner {
@@ -38,7 +38,8 @@ impl Inner {
         }
         *next = now + self.rotation_check();
         if self.is_followed()
-            && let Err(error) = self.rotate(RotationTarget::default(), Starter::Watcher).await
+            && let Err(error) =
+                self.rotate(RotationTarget::default(), RotationTrigger::Watcher).await
         {
             tracing::warn!(registry.name = self.registry(), %error, "a newer version of the key is not in use");
             return false;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Parts;
 use super::damage::{Damage, ObjectName};
-use crate::keys::{Happening, KeyEvent};
+use crate::keys::{KeyEvent, KeyEventKind};
 
 /// Counts damaged objects; health reports the number. Clones share the count.
 #[derive(Clone, Debug, Default)]
@@ -23,7 +23,7 @@ impl BrokenObjects {
         parts.settings.events.put(KeyEvent {
             at: parts.clock.now(),
             registry: parts.name.clone(),
-            what: Happening::ContentDamaged {
+            what: KeyEventKind::ContentDamaged {
                 object: object.to_string(),
                 damage: damage.name().to_owned(),
             },

@@ -56,7 +56,7 @@ impl RingStore for StoredRings {
         self.store.replace_ring(&self.registry, expected, &row).map_err(RingStoreError::new)
     }
 
-    fn begin_again(&self, ring: &StoredRing, ends: Option<Uuid>) -> Result<(), RingStoreError> {
+    fn reinitialize(&self, ring: &StoredRing, ends: Option<Uuid>) -> Result<(), RingStoreError> {
         let (row, end) = (row_of(ring), ends.map_or(End::Nothing, End::Forget));
         self.store.begin_registry_again(&self.registry, &row, &end).map_err(RingStoreError::new)
     }

@@ -20,7 +20,7 @@ use super::audit::AuditLog;
 use super::intents::Kind;
 use super::metrics::Metrics;
 use super::names::RegistryName;
-use crate::keys::{AuditSink, AuditUnavailable, Happening, KeyEvent, KeyUse};
+use crate::keys::{AuditSink, AuditUnavailable, KeyEvent, KeyEventKind, KeyUse};
 
 /// The number of events kept for later subscribers.
 const KEPT: usize = 1000;
@@ -104,18 +104,18 @@ impl Events {
         why: String,
     ) {
         let registry = registry.unwrap_or_else(|| RegistryName::LOCAL.to_owned());
-        let what = Happening::OperationBlocked { operation: kind.name().to_owned(), why };
+        let what = KeyEventKind::OperationBlocked { operation: kind.name().to_owned(), why };
         self.put(KeyEvent { at, registry, what });
     }
 
     /// Reports a notice about stored rows of the `registry` or of the `vault`. It concerns all registries and is
     /// reported under `local`.
     pub fn noticed(&self, at: OffsetDateTime, of: &str, notice: &Notice) {
-        let (of, words) = (of.to_owned(), notice.to_string());
+        let (of, message) = (of.to_owned(), notice.to_string());
         let mut notices = self.0.notices.lock().unwrap_or_else(PoisonError::into_inner);
         notices.push(format!("{of}: {notice}"));
         drop(notices);
-        let what = Happening::RowsNotice { of, notice: notice.name().to_owned(), words };
+        let what = KeyEventKind::RowsNotice { of, notice: notice.name().to_owned(), message };
         self.put(KeyEvent { at, registry: RegistryName::LOCAL.to_owned(), what });
     }
 
@@ -181,7 +181,7 @@ mod tests {
     use super::*;
 
     fn event(why: &str) -> KeyEvent {
-        let what = Happening::RotationBlocked { key: None, why: why.to_owned() };
+        let what = KeyEventKind::RotationBlocked { key: None, why: why.to_owned() };
         KeyEvent { at: OffsetDateTime::UNIX_EPOCH, registry: "local".to_owned(), what }
     }
 

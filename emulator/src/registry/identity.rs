@@ -211,7 +211,7 @@ impl VaultAccess for RegistryVaults {
             (Some(client_id), _) => client_id,
             (None, Some(former)) if former.works_until() <= self.clock.now() => {
                 let cause = Cause::IdentityInactive;
-                return Err(VaultError::new(Some(cause), cause.words()));
+                return Err(VaultError::new(Some(cause), cause.message()));
             }
             (None, Some(former)) => former.identity.principal.client_id,
             (None, None) => return Err(self.not_assigned(identity)),

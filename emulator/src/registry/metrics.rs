@@ -15,7 +15,7 @@ use prometheus_client::registry::Registry as Families;
 
 use super::Registry;
 use super::damage::Damage;
-use crate::keys::{Cause, Happening, KeyEvent, KeyOperation, KeyUse, Purpose, State};
+use crate::keys::{Cause, KeyEvent, KeyEventKind, KeyOperation, KeyUse, Purpose, State};
 
 /// The metrics.
 pub struct Metrics {
@@ -128,23 +128,23 @@ impl Metrics {
     pub(super) fn count_event(&self, event: &KeyEvent) {
         let registry = event.registry.clone();
         match &event.what {
-            Happening::StateChanged(transition) => {
+            KeyEventKind::StateChanged(transition) => {
                 let cause = transition.cause.map_or("none", Cause::name);
                 let labels = TransitionLabels { registry, to: transition.to.name(), cause };
                 self.transitions.get_or_create(&labels).inc();
             }
-            Happening::Rotated { .. } => {
+            KeyEventKind::Rotated { .. } => {
                 let labels = ResultLabels { registry, result: "rotated" };
                 self.rotations.get_or_create(&labels).inc();
             }
-            Happening::RotationBlocked { .. } => {
+            KeyEventKind::RotationBlocked { .. } => {
                 let labels = ResultLabels { registry, result: "blocked" };
                 self.rotations.get_or_create(&labels).inc();
             }
             // `status` counts the waiting operations and shows the notices. Damage is counted where it is found.
-            Happening::OperationBlocked { .. }
-            | Happening::RowsNotice { .. }
-            | Happening::ContentDamaged { .. } => (),
+            KeyEventKind::OperationBlocked { .. }
+            | KeyEventKind::RowsNotice { .. }
+            | KeyEventKind::ContentDamaged { .. } => (),
         }
     }
 

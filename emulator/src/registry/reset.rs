@@ -39,7 +39,7 @@ impl Registry {
     pub async fn reset(&self, intent: &Intent) -> Result<(), Error> {
         let parts = &self.0;
         let alone = parts.gate.lock.write().await;
-        parts.ring.begin_again(Some(intent.id())).await?;
+        parts.ring.reinitialize(Some(intent.id())).await?;
         parts.sessions.forget();
         parts.recent.retain(|_| false);
         parts.broken.forget();

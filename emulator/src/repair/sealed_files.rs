@@ -33,7 +33,7 @@ pub(super) async fn read_sealed_files(
         VaultChoice::Embedded => Some(start_vault(&mut config, &folder, &clock).await?),
         VaultChoice::External(_) => None,
     };
-    let access = VaultConnection::of(&config, vault.as_ref(), &clock)?;
+    let access = VaultConnection::from_config(&config, vault.as_ref(), &clock)?;
     let owner = access.owner()?;
     let platform = LocalPlatform::new(access, owner, vault.as_ref(), config.key_size)?;
     let platform: Arc<dyn Platform> = Arc::new(platform);

@@ -31,7 +31,7 @@ pub async fn reset(app: &App) -> Result<Reset, ResetError> {
             app.revocations.restore(&registry, app.revocation_context(), None, false).await?;
         }
         if let Some(local) = app.registry(RegistryName::LOCAL) {
-            local.key_ring().rehearse().await.map_err(|error| of_local(error.into()))?;
+            local.key_ring().dry_run_rotation().await.map_err(|error| of_local(error.into()))?;
         }
     }
     ensure_room(app).await?;

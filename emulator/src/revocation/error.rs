@@ -71,8 +71,8 @@ impl RevocationError {
 }
 
 fn state(status: &Status) -> String {
-    match (status.cause, &status.words) {
-        (Some(cause), Some(words)) => format!("{} ({cause}): {words}", status.state),
+    match (status.cause, &status.message) {
+        (Some(cause), Some(message)) => format!("{} ({cause}): {message}", status.state),
         (Some(cause), None) => format!("{} ({cause})", status.state),
         (None, _) => status.state.to_string(),
     }

@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     fn status(state: State, cause: Option<Cause>) -> Status {
-        Status { state, cause, words: None, since: time::OffsetDateTime::UNIX_EPOCH }
+        Status { state, cause, message: None, since: time::OffsetDateTime::UNIX_EPOCH }
     }
 
     #[test]

@@ -8,16 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::watch::StateWatch;
-use crate::vault::{ChangeFeed, NotSubscribed, Subscription, Told};
+use crate::vault::{ChangeFeed, SubscribeError, Subscription, VaultChange};
 
 /// The time from the loss of a subscription to the first attempt to renew it, in real time. It doubles each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 
 /// The longest pause if the vault is a known mock.
-const LONGEST_OF_A_MOCK: Duration = Duration::from_secs(5);
+const MAX_PAUSE_OF_MOCK: Duration = Duration::from_secs(5);
 
 /// The longest pause while the vault has never answered.
-const LONGEST_OF_A_STRANGER: Duration = Duration::from_mins(1);
+const MAX_PAUSE_OF_UNKNOWN: Duration = Duration::from_mins(1);
 
 impl StateWatch {
     /// Follows the changes of the vault, and asks for open streams of events, until the emulator stops. `first` is a
@@ -27,13 +27,13 @@ impl StateWatch {
             if let Some(feed) = &self.feed {
                 self.follow(feed, first).await;
             }
-            self.is_told.send_replace(false);
+            self.is_notified.send_replace(false);
             std::future::pending::<()>().await;
         };
         tokio::select! {
             () = self.stop.cancelled() => (),
             () = following => (),
-            () = self.ask_for_listeners() => (),
+            () = self.poll_for_listeners() => (),
         }
     }
 
@@ -45,30 +45,30 @@ impl StateWatch {
                 Some(subscription) => Ok(subscription),
                 None => feed.subscribe().await.inspect(|_| {
                     // The changes until now were not reported.
-                    self.suspect(&Told::Any);
+                    self.notify_registries(&VaultChange::Any);
                 }),
             };
             match subscription {
                 Ok(subscription) => {
                     (is_mock, pause) = (true, FIRST_PAUSE);
-                    self.is_told.send_replace(true);
+                    self.is_notified.send_replace(true);
                     self.listen_to(subscription).await;
-                    self.is_told.send_replace(false);
+                    self.is_notified.send_replace(false);
                     tracing::debug!("the vault no longer reports its changes");
-                    self.suspect(&Told::Any);
+                    self.notify_registries(&VaultChange::Any);
                 }
-                Err(NotSubscribed::NotAMock) => {
+                Err(SubscribeError::NotAMock) => {
                     tracing::debug!(
                         "the vault reports no changes: it is asked when a client asks for the state"
                     );
                     return;
                 }
-                Err(NotSubscribed::Away) => (),
+                Err(SubscribeError::Away) => (),
             }
             let longest = if is_mock {
-                (self.lease / 2).clamp(FIRST_PAUSE, LONGEST_OF_A_MOCK)
+                (self.lease / 2).clamp(FIRST_PAUSE, MAX_PAUSE_OF_MOCK)
             } else {
-                LONGEST_OF_A_STRANGER
+                MAX_PAUSE_OF_UNKNOWN
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => (),
@@ -80,13 +80,13 @@ impl StateWatch {
 
     /// Lets the registries that a change may concern ask the vault, until the stream is lost.
     async fn listen_to(&self, mut subscription: Subscription) {
-        while let Some(told) = subscription.next().await {
-            self.suspect(&told);
+        while let Some(change) = subscription.next().await {
+            self.notify_registries(&change);
         }
     }
 
-    fn suspect(&self, told: &Told) {
-        if *told == Told::Nothing {
+    fn notify_registries(&self, change: &VaultChange) {
+        if *change == VaultChange::Nothing {
             return;
         }
         for registry in self.registries.vault_changed() {
@@ -94,11 +94,11 @@ impl StateWatch {
             // Before the key is read: a ring that changes its key meanwhile asks once more.
             let is_changing = ring.is_changing();
             let key = ring.describe().versioned;
-            let is_concerned = match told {
-                Told::Nothing => false,
-                Told::Vault(_) if is_changing => key.is_some(),
-                Told::Any => key.is_some(),
-                Told::Vault(vault) => {
+            let is_concerned = match change {
+                VaultChange::Nothing => false,
+                VaultChange::Vault(_) if is_changing => key.is_some(),
+                VaultChange::Any => key.is_some(),
+                VaultChange::Vault(vault) => {
                     key.is_some_and(|key| key.vault().as_str().eq_ignore_ascii_case(vault))
                 }
             };
@@ -109,8 +109,9 @@ impl StateWatch {
     }
 
     /// Asks once per lease while a stream of events is open and no vault reports its changes.
-    async fn ask_for_listeners(&self) {
-        let (mut listeners, mut is_told) = (self.listeners.subscribe(), self.is_told.subscribe());
+    async fn poll_for_listeners(&self) {
+        let (mut listeners, mut is_told) =
+            (self.listeners.subscribe(), self.is_notified.subscribe());
         loop {
             // The senders live as long as this.
             let _ = listeners.wait_for(|count| *count > 0).await;

@@ -10,4 +10,4 @@
 mod follow;
 mod watch;
 
-pub use self::watch::{Listening, StateWatch};
+pub use self::watch::{Listener, StateWatch};

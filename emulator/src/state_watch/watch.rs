@@ -24,7 +24,7 @@ pub struct StateWatch {
     /// The source of the vault's changes; `None` if the vault is Azure's, which has none.
     pub(super) feed: Option<ChangeFeed>,
     /// Whether the vault reports its changes now.
-    pub(super) is_told: watch::Sender<bool>,
+    pub(super) is_notified: watch::Sender<bool>,
     /// How many streams of events are open.
     pub(super) listeners: watch::Sender<usize>,
     /// Notified when a client asks for the state: a good moment to look for the vault again.
@@ -34,7 +34,7 @@ pub struct StateWatch {
 
 /// An open stream of events: the states are kept up to date while it exists.
 #[derive(Debug)]
-pub struct Listening(Arc<StateWatch>);
+pub struct Listener(Arc<StateWatch>);
 
 impl StateWatch {
     /// A watch over these registries. It does nothing before it is spawned.
@@ -50,7 +50,7 @@ impl StateWatch {
             clock,
             lease,
             feed,
-            is_told: watch::Sender::new(false),
+            is_notified: watch::Sender::new(false),
             listeners: watch::Sender::new(0),
             asked: Notify::new(),
             stop,
@@ -60,7 +60,7 @@ impl StateWatch {
     /// Updates the states, for a client that asks for them. A vault that reports its changes is not asked. Another
     /// vault is asked if its last answer is older than a lease; this waits for it, but not long.
     pub async fn refresh(&self) {
-        if *self.is_told.borrow() {
+        if *self.is_notified.borrow() {
             return;
         }
         self.asked.notify_one();
@@ -72,13 +72,13 @@ impl StateWatch {
     }
 
     /// Keeps the states up to date until the returned value is dropped.
-    pub fn listen(self: &Arc<Self>) -> Listening {
+    pub fn listen(self: &Arc<Self>) -> Listener {
         self.listeners.send_modify(|count| *count += 1);
-        Listening(Arc::clone(self))
+        Listener(Arc::clone(self))
     }
 }
 
-impl Drop for Listening {
+impl Drop for Listener {
     fn drop(&mut self) {
         self.0.listeners.send_modify(|count| *count = count.saturating_sub(1));
     }
@@ -87,7 +87,7 @@ impl Drop for Listening {
 impl fmt::Debug for StateWatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StateWatch")
-            .field("is_told", &*self.is_told.borrow())
+            .field("is_told", &*self.is_notified.borrow())
             .finish_non_exhaustive()
     }
 }

@@ -1,7 +1,7 @@
 //! The stream of a mock vault's changes, embedded or in another process.
 //!
 //! `state_watch` calls it. It knows the protocol (`GET /_keyvault/changes`) and nothing about registries. Any other vault
-//! sends another response, or none, and is [`NotSubscribed::NotAMock`].
+//! sends another response, or none, and is [`SubscribeError::NotAMock`].
 
 use reqwest::{Client, Response, StatusCode, Url};
 use serde::Deserialize;
@@ -34,7 +34,7 @@ pub(crate) struct Subscription {
 
 /// The reasons why there is no stream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum NotSubscribed {
+pub(crate) enum SubscribeError {
     /// The vault has none: it is not a mock vault, or does not permit us to use its admin API.
     NotAMock,
     /// The vault does not answer.
@@ -43,7 +43,7 @@ pub(crate) enum NotSubscribed {
 
 /// The meaning of a line.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Told {
+pub(crate) enum VaultChange {
     /// Nothing has changed: the stream is alive.
     Nothing,
     /// Only the answers of this vault may have changed.
@@ -73,33 +73,33 @@ impl VaultConnection {
 
 impl ChangeFeed {
     /// Opens the stream. Every change after this call is on it.
-    pub(crate) async fn subscribe(&self) -> Result<Subscription, NotSubscribed> {
+    pub(crate) async fn subscribe(&self) -> Result<Subscription, SubscribeError> {
         let sent = self.client.get(self.url.clone()).send().await;
-        let response = sent.map_err(|_| NotSubscribed::Away)?;
+        let response = sent.map_err(|_| SubscribeError::Away)?;
         match response.status() {
             StatusCode::OK => (),
             // The response comes from a proxy before the vault.
-            status if status.is_server_error() => return Err(NotSubscribed::Away),
-            _ => return Err(NotSubscribed::NotAMock),
+            status if status.is_server_error() => return Err(SubscribeError::Away),
+            _ => return Err(SubscribeError::NotAMock),
         }
         let media_type = response.headers().get(http::header::CONTENT_TYPE);
         if media_type.is_none_or(|media_type| media_type != MEDIA_TYPE) {
-            return Err(NotSubscribed::NotAMock);
+            return Err(SubscribeError::NotAMock);
         }
         let mut subscription = Subscription { response, read: Vec::new() };
         // The first line confirms the subscription.
-        subscription.next().await.ok_or(NotSubscribed::Away)?;
+        subscription.next().await.ok_or(SubscribeError::Away)?;
         Ok(subscription)
     }
 }
 
 impl Subscription {
     /// The meaning of the next line; `None` if the stream is lost.
-    pub(crate) async fn next(&mut self) -> Option<Told> {
+    pub(crate) async fn next(&mut self) -> Option<VaultChange> {
         loop {
             if let Some(end) = self.read.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.read.drain(..=end).collect();
-                return told(&line);
+                return parse_change(&line);
             }
             if self.read.len() > MAX_LINE {
                 return None;
@@ -111,12 +111,12 @@ impl Subscription {
 }
 
 /// The meaning of a line; `None` if it does not belong to this stream.
-fn told(line: &[u8]) -> Option<Told> {
+fn parse_change(line: &[u8]) -> Option<VaultChange> {
     let Line { kind, vault } = serde_json::from_slice(line).ok()?;
     Some(match (kind.as_str(), vault) {
-        ("subscribed" | "alive", _) => Told::Nothing,
-        (_, Some(vault)) => Told::Vault(vault),
-        (_, None) => Told::Any,
+        ("subscribed" | "alive", _) => VaultChange::Nothing,
+        (_, Some(vault)) => VaultChange::Vault(vault),
+        (_, None) => VaultChange::Any,
     })
 }
 
@@ -126,18 +126,18 @@ mod tests {
 
     #[test]
     fn each_line_of_the_stream_is_read_and_an_unknown_kind_may_concern_any_vault() {
-        let vault = Told::Vault("local".to_owned());
+        let vault = VaultChange::Vault("local".to_owned());
         for (line, expected) in [
-            (r#"{"generation":1,"kind":"subscribed"}"#, Some(Told::Nothing)),
-            (r#"{"generation":1,"kind":"alive"}"#, Some(Told::Nothing)),
+            (r#"{"generation":1,"kind":"subscribed"}"#, Some(VaultChange::Nothing)),
+            (r#"{"generation":1,"kind":"alive"}"#, Some(VaultChange::Nothing)),
             (r#"{"generation":2,"kind":"vault","vault":"local"}"#, Some(vault)),
-            (r#"{"generation":3,"kind":"role"}"#, Some(Told::Any)),
-            (r#"{"generation":9,"kind":"missed"}"#, Some(Told::Any)),
-            (r#"{"generation":9,"kind":"later","more":1}"#, Some(Told::Any)),
+            (r#"{"generation":3,"kind":"role"}"#, Some(VaultChange::Any)),
+            (r#"{"generation":9,"kind":"missed"}"#, Some(VaultChange::Any)),
+            (r#"{"generation":9,"kind":"later","more":1}"#, Some(VaultChange::Any)),
             ("<html>", None),
             ("{}", None),
         ] {
-            assert_eq!(told(line.as_bytes()), expected, "{line}");
+            assert_eq!(parse_change(line.as_bytes()), expected, "{line}");
         }
     }
 }

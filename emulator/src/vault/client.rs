@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 
 use super::answers::{KEY_NOT_FOUND, error_of, request_id};
 use super::credential::{Credential, PROBE, Proof};
-use super::http::{HttpError, HttpSettings, body_of, is_no_such_host, words_of};
+use super::http::{HttpError, HttpSettings, body_of, is_no_such_host, message_of};
 use super::wire::{KeyBundle, OperationBody, malformed, value_of, version_of};
 use crate::keys::{
     Answer, Cause, KeyId, KeyInfo, KeyVault, KeyVersion, TokenTerms, VaultError, VaultName,
@@ -104,8 +104,8 @@ impl VaultClient {
 
     pub(super) fn url(&self, vault: &VaultName, path: &[&str]) -> Result<Url, VaultError> {
         let nowhere = || {
-            let words = format!("{} does not lead to a vault {vault}", self.base);
-            VaultError::new(Some(Cause::VaultDeleted), words)
+            let message = format!("{} does not lead to a vault {vault}", self.base);
+            VaultError::new(Some(Cause::VaultDeleted), message)
         };
         let mut url = self.base_of(vault).ok_or_else(nowhere)?;
         url.path_segments_mut().map_err(|()| nowhere())?.pop_if_empty().extend(path);
@@ -279,5 +279,5 @@ impl fmt::Debug for VaultClient {
 fn unreachable(error: reqwest::Error) -> VaultError {
     let gone = is_no_such_host(&error);
     let cause = if gone { Cause::VaultDeleted } else { Cause::VaultUnreachable };
-    VaultError::new(Some(cause), words_of(error))
+    VaultError::new(Some(cause), message_of(error))
 }

@@ -57,7 +57,7 @@ pub enum ConnectionError {
 
 impl VaultConnection {
     /// The access to the embedded vault, or to the vault that was named.
-    pub fn of(
+    pub fn from_config(
         config: &Config,
         embedded: Option<&MockKeyVault>,
         clock: &Clock,

@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 use zeroize::Zeroizing;
 
 use super::answers::retry_after;
-use super::http::{body_of, words_of};
+use super::http::{body_of, message_of};
 use crate::keys::{Cause, TokenTerms, VaultError};
 
 /// The scope of a token for any vault.
@@ -136,7 +136,7 @@ impl Credential {
         if status != Some(StatusCode::UNAUTHORIZED.as_u16()) {
             return first;
         }
-        self.forget(&token).await;
+        self.invalidate(&token).await;
         send(self.token(is_probing).await?.header()?).await
     }
 
@@ -150,7 +150,7 @@ impl Credential {
         }
         *cached = None;
         let asked = self.clock.elapsed();
-        let (token, life) = self.ask(is_probing).await?;
+        let (token, life) = self.request_token(is_probing).await?;
         let until = self.clock.deadline(life.saturating_sub(MARGIN.min(life / 5)));
         *cached = Some((token.clone(), TokenTerms { asked, until }));
         Ok(token)
@@ -162,12 +162,12 @@ impl Credential {
     }
 
     /// Removes a token that was not accepted from the cache.
-    async fn forget(&self, token: &AccessToken) {
+    async fn invalidate(&self, token: &AccessToken) {
         let mut cached = self.cached.lock().await;
         cached.take_if(|(other, _)| Arc::ptr_eq(&other.0, &token.0));
     }
 
-    async fn ask(&self, is_probing: bool) -> Result<(AccessToken, Duration), VaultError> {
+    async fn request_token(&self, is_probing: bool) -> Result<(AccessToken, Duration), VaultError> {
         let request = match &self.proof {
             Proof::Secret(secret) => self.client.post(self.endpoint.clone()).form(&[
                 ("grant_type", "client_credentials"),
@@ -181,7 +181,7 @@ impl Credential {
             }
         };
         let down = |error| {
-            VaultError::new(Some(Cause::IssuerDown), format!("no token: {}", words_of(error)))
+            VaultError::new(Some(Cause::IssuerDown), format!("no token: {}", message_of(error)))
         };
         let request = if is_probing { request.header(PROBE_HEADER, PROBE) } else { request };
         let response = request.send().await.map_err(down)?;

@@ -141,14 +141,14 @@ fn found(addresses: Vec<SocketAddr>) -> Resolving {
 
 /// The standard library distinguishes the two failures only by text: these are `EAI_NONAME` of glibc, musl and macOS.
 fn no_such_host(error: io::Error) -> Box<dyn StdError + Send + Sync> {
-    let words = error.to_string();
+    let message = error.to_string();
     let gone = [
         "Name or service not known",
         "Name does not resolve",
         "nodename nor servname",
         "No address associated",
     ];
-    if gone.iter().any(|gone| words.contains(gone)) {
+    if gone.iter().any(|gone| message.contains(gone)) {
         Box::new(NoSuchHost(error))
     } else {
         Box::new(error)
@@ -162,7 +162,7 @@ pub(super) fn is_no_such_host(error: &reqwest::Error) -> bool {
 }
 
 /// The message of a failed request and its causes, in one line and without its URL.
-pub(super) fn words_of(error: reqwest::Error) -> String {
+pub(super) fn message_of(error: reqwest::Error) -> String {
     let error = error.without_url();
     let sources = std::iter::successors(error.source(), |&error| error.source());
     sources.fold(error.to_string(), |message, source| format!("{message}: {source}"))

@@ -48,7 +48,7 @@ impl OwnerVault {
     }
 
     /// Removes every role that was assigned at a resource or below it.
-    pub(crate) async fn forget_roles(&self, resource_id: &str) -> Result<(), VaultError> {
+    pub(crate) async fn remove_roles(&self, resource_id: &str) -> Result<(), VaultError> {
         let path = format!("{resource_id}/providers/Microsoft.Authorization/roleAssignments");
         let resource = resource_id.to_ascii_lowercase();
         for assignment in self.resources(&path, &[ROLES_API]).await? {
@@ -78,7 +78,7 @@ impl OwnerVault {
         object_id: &str,
     ) -> Result<(), VaultError> {
         let vault = self.vault_or_refusal(name).await?;
-        let id = id_of(&vault)?;
+        let id = resource_id(&vault)?;
         if vault["properties"]["enableRbacAuthorization"] != true {
             let keys = json!({ "keys": PERMISSIONS });
             let policy = json!({
@@ -106,7 +106,7 @@ impl OwnerVault {
     }
 
     /// Removes every access policy of an identity in a vault.
-    pub(crate) async fn forget_policy(
+    pub(crate) async fn remove_policy(
         &self,
         name: &VaultName,
         object_id: &str,
@@ -120,7 +120,7 @@ impl OwnerVault {
         if own.is_empty() {
             return Ok(());
         }
-        self.change_policies(&id_of(&vault)?, "remove", &own).await
+        self.change_policies(&resource_id(&vault)?, "remove", &own).await
     }
 
     async fn change_policies(
@@ -148,7 +148,7 @@ fn principal(answer: &Value) -> Result<Principal, VaultError> {
     Ok(Principal { client_id: text("clientId")?, principal_id: text("objectId")? })
 }
 
-fn id_of(vault: &Value) -> Result<String, VaultError> {
+fn resource_id(vault: &Value) -> Result<String, VaultError> {
     let id = vault["id"].as_str().map(str::to_owned);
     id.ok_or_else(|| VaultError::new(None, "the vault's answer has no id"))
 }

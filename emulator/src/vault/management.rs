@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::answers::error_of;
 use super::client::VaultClientConfig;
 use super::credential::Credential;
-use super::http::{HttpError, body_of, words_of};
+use super::http::{HttpError, body_of, message_of};
 use crate::keys::VaultError;
 
 /// The scope of a token for the resource providers.
@@ -84,7 +84,7 @@ impl ManagementClient {
         request: reqwest::RequestBuilder,
         body: Option<&Value>,
     ) -> Result<Value, VaultError> {
-        let down = |error| VaultError::new(None, words_of(error));
+        let down = |error| VaultError::new(None, message_of(error));
         let request = match body {
             Some(body) => request.json(body),
             None => request,
@@ -95,8 +95,10 @@ impl ManagementClient {
         let body =
             body.ok_or_else(|| VaultError::new(None, "the answer of the providers is too long"))?;
         if !status.is_success() {
-            return Err(match words_of_admin(&body) {
-                Some(words) => VaultError::new(None, words).with_codes(status.as_u16(), None, None),
+            return Err(match admin_message(&body) {
+                Some(message) => {
+                    VaultError::new(None, message).with_codes(status.as_u16(), None, None)
+                }
                 None => error_of(status, &headers, &body),
             });
         }
@@ -109,7 +111,7 @@ impl ManagementClient {
 }
 
 /// The message of the admin API of a mock vault that refuses a request: its codes are numbers, Azure's are strings.
-fn words_of_admin(body: &[u8]) -> Option<String> {
+fn admin_message(body: &[u8]) -> Option<String> {
     let body: Value = serde_json::from_slice(body).ok()?;
     let error = &body["error"];
     error["code"].is_number().then(|| error["message"].as_str().map(str::to_owned))?

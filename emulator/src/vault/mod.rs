@@ -20,7 +20,7 @@ mod owner;
 mod resources;
 mod wire;
 
-pub(crate) use self::changes::{ChangeFeed, NotSubscribed, Subscription, Told};
+pub(crate) use self::changes::{ChangeFeed, SubscribeError, Subscription, VaultChange};
 pub use self::client::{VaultClient, VaultClientConfig};
 pub(crate) use self::connection::identifier;
 pub use self::connection::{ConnectionError, VaultConnection};

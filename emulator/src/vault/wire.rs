@@ -62,6 +62,6 @@ pub(super) fn value_of(body: &[u8]) -> Result<Cow<'_, str>, VaultError> {
 }
 
 /// A response that no vault sends. It says nothing about the key, so it counts as an outage.
-pub(super) fn malformed(words: &str) -> VaultError {
-    VaultError::new(Some(Cause::VaultUnreachable), words)
+pub(super) fn malformed(message: &str) -> VaultError {
+    VaultError::new(Some(Cause::VaultUnreachable), message)
 }

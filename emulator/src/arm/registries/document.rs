@@ -112,7 +112,7 @@ fn status(registry: &Registry) -> Value {
             ("Unavailable", status.cause.map_or(REFUSAL_SENTENCE, Cause::sentence))
         }
     };
-    let cause = status.words.as_deref().or(status.cause.map(Cause::words));
+    let cause = status.message.as_deref().or(status.cause.map(Cause::message));
     let message = cause.map_or(message.to_owned(), |cause| format!("{message} Key: {cause}."));
     json!({
         "displayStatus": label,

@@ -113,7 +113,7 @@ impl Cause {
     }
 
     /// The message of the cause, without a full stop.
-    pub const fn words(self) -> &'static str {
+    pub const fn message(self) -> &'static str {
         self.row().1
     }
 

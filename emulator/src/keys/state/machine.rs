@@ -65,7 +65,7 @@ impl Machine {
     }
 
     /// Draws the number of a question, before the vault is asked.
-    pub(in crate::keys) fn draw(&mut self) -> u64 {
+    pub(in crate::keys) fn next_number(&mut self) -> u64 {
         self.asked += 1;
         self.asked
     }
@@ -137,12 +137,12 @@ impl Machine {
         let (from, end) = self.validity;
         let expired = end.is_some_and(|end| end <= now) || from.is_some_and(|from| now < from);
         let note = match &self.note {
-            Some((cause, words)) => Some((*cause, words.clone())),
-            None if expired => Some((Cause::KeyExpired, Cause::KeyExpired.words().to_owned())),
+            Some((cause, message)) => Some((*cause, message.clone())),
+            None if expired => Some((Cause::KeyExpired, Cause::KeyExpired.message().to_owned())),
             None => None,
         };
-        let (cause, words) = note.unzip();
-        Status { state: State::Active, cause, words, since: now }
+        let (cause, message) = note.unzip();
+        Status { state: State::Active, cause, message, since: now }
     }
 
     /// The status of the last failure, if there is one.
@@ -151,7 +151,7 @@ impl Machine {
         Some(Status {
             state: State::Unavailable,
             cause: refusal.cause,
-            words: Some(refusal.words.to_string()),
+            message: Some(refusal.message.to_string()),
             since: now,
         })
     }
@@ -172,12 +172,12 @@ mod tests {
     #[test]
     fn a_grant_for_a_question_older_than_a_refusal_is_superseded() {
         let mut machine = Machine::new();
-        let (early, refused) = (machine.draw(), machine.draw());
+        let (early, refused) = (machine.next_number(), machine.next_number());
 
         assert!(machine.refuse(refused, failure()));
 
         assert!(!machine.grant(early));
-        let later = machine.draw();
+        let later = machine.next_number();
         assert!(machine.grant(later));
         assert!(machine.failure().is_none());
     }
@@ -185,7 +185,7 @@ mod tests {
     #[test]
     fn a_refusal_older_than_a_grant_changes_nothing() {
         let mut machine = Machine::new();
-        let (early, late) = (machine.draw(), machine.draw());
+        let (early, late) = (machine.next_number(), machine.next_number());
 
         assert!(machine.grant(late));
 
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn a_question_that_fails_late_does_not_replace_a_refusal() {
         let mut machine = Machine::new();
-        let (slow, refused) = (machine.draw(), machine.draw());
+        let (slow, refused) = (machine.next_number(), machine.next_number());
         let mut outage = failure();
         outage.refusal.cause = Some(Cause::VaultUnreachable);
 
@@ -205,7 +205,7 @@ mod tests {
 
         let shown = machine.unavailable(OffsetDateTime::UNIX_EPOCH).unwrap();
         assert_eq!(shown.cause, Some(Cause::KeyDisabled));
-        let later = machine.draw();
+        let later = machine.next_number();
         machine.fail(later, outage);
         let shown = machine.unavailable(OffsetDateTime::UNIX_EPOCH).unwrap();
         assert_eq!(shown.cause, Some(Cause::VaultUnreachable));
@@ -275,11 +275,11 @@ mod tests {
                 let (before, alive) = (world.slots, world.alive());
                 match step {
                     Step::Ask(slot) => {
-                        let number = world.machine.draw();
+                        let number = world.machine.next_number();
                         world.under_way.push((number, Some(slot), world.now + LEASE));
                     }
                     Step::Probe => {
-                        let number = world.machine.draw();
+                        let number = world.machine.next_number();
                         world.under_way.push((number, None, world.now));
                     }
                     Step::Yes(which) => if let Some((number, slot, end)) = world.take(which) {

@@ -21,7 +21,7 @@ pub enum State {
 
 /// The operations that a state permits.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Lets {
+pub struct Permits {
     /// Whether content is read and written, at once or after the check in flight.
     pub content: bool,
     /// Whether data keys can be made under the version in use.
@@ -38,22 +38,22 @@ pub struct Status {
     /// The cause.
     pub cause: Option<Cause>,
     /// The message of the cause.
-    pub words: Option<String>,
+    pub message: Option<String>,
     /// Since when, in emulator time.
     pub since: OffsetDateTime,
 }
 
 impl State {
     /// The operations that the state permits: the table in `mod.rs`.
-    pub const fn lets(self, cause: Option<Cause>) -> Lets {
+    pub const fn permits(self, cause: Option<Cause>) -> Permits {
         match (self, cause) {
             (Self::Active, Some(Cause::KeyExpired)) => {
-                Lets { content: true, new_data_keys: false, rotation: true }
+                Permits { content: true, new_data_keys: false, rotation: true }
             }
-            (Self::Active, _) => Lets { content: true, new_data_keys: true, rotation: true },
-            (Self::Checking, _) => Lets { content: true, new_data_keys: false, rotation: true },
+            (Self::Active, _) => Permits { content: true, new_data_keys: true, rotation: true },
+            (Self::Checking, _) => Permits { content: true, new_data_keys: false, rotation: true },
             (Self::Unavailable, _) => {
-                Lets { content: false, new_data_keys: false, rotation: false }
+                Permits { content: false, new_data_keys: false, rotation: false }
             }
         }
     }

@@ -40,13 +40,13 @@ fn every_cause_has_a_message_and_its_severity_decides_what_it_permits() {
             Severity::Outage => (State::Unavailable, Some(false)),
         };
 
-        assert_eq!(state.lets(Some(cause)).content, status.is_none(), "{cause}");
+        assert_eq!(state.permits(Some(cause)).content, status.is_none(), "{cause}");
         assert_eq!(status.unwrap_or_default(), cause.is_refusal(), "{cause}");
-        assert!(!cause.words().is_empty());
+        assert!(!cause.message().is_empty());
     }
-    assert!(!State::Active.lets(Some(Cause::KeyExpired)).new_data_keys);
-    assert!(State::Active.lets(Some(Cause::RotationBlocked)).new_data_keys);
-    assert!(State::Active.lets(None).new_data_keys);
+    assert!(!State::Active.permits(Some(Cause::KeyExpired)).new_data_keys);
+    assert!(State::Active.permits(Some(Cause::RotationBlocked)).new_data_keys);
+    assert!(State::Active.permits(None).new_data_keys);
 }
 
 #[test]

@@ -25,7 +25,7 @@ async fn probe(world: &World, ring: &KeyRing) {
 
 /// Whether no question is in flight: a use of the key is recorded before the ring has its answer.
 fn is_answered(ring: &KeyRing) -> bool {
-    ring.0.probing.under_way().is_none()
+    ring.0.probing.inflight_probe().is_none()
 }
 
 #[tokio::test]

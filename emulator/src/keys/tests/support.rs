@@ -15,9 +15,9 @@ use zeroize::Zeroizing;
 
 use crate::keys::audit::{AuditSink, AuditUnavailable, KeyOperation, KeyUse, Purpose};
 use crate::keys::{
-    Answer, Cause, Happening, IdentityId, KeyEvent, KeyId, KeyInfo, KeyRing, KeyVault, RingConfig,
-    RingStore, RingStoreError, RotationTarget, ServiceKey, StoredRing, TokenTerms, VaultAccess,
-    VaultError,
+    Answer, Cause, IdentityId, KeyEvent, KeyEventKind, KeyId, KeyInfo, KeyRing, KeyVault,
+    RingConfig, RingStore, RingStoreError, RotationTarget, ServiceKey, StoredRing, TokenTerms,
+    VaultAccess, VaultError,
 };
 use sealed_envelope::{DATA_KEY_LEN, DataKey, DataKeyId};
 
@@ -362,7 +362,7 @@ impl RingStore for MemoryStore {
         if fault.is_some() { Err(RingStoreError::new("the disk is gone")) } else { Ok(true) }
     }
 
-    fn begin_again(&self, ring: &StoredRing, _: Option<uuid::Uuid>) -> Result<(), RingStoreError> {
+    fn reinitialize(&self, ring: &StoredRing, _: Option<uuid::Uuid>) -> Result<(), RingStoreError> {
         *self.ring.lock().unwrap() = Some(ring.clone());
         Ok(())
     }
@@ -417,7 +417,7 @@ impl Recorder {
     /// The events since the last call, in a short form.
     pub(super) fn take(&self) -> Vec<String> {
         let told = |event: KeyEvent| match event.what {
-            Happening::StateChanged(change) => {
+            KeyEventKind::StateChanged(change) => {
                 let cause = change.cause.map_or("none", Cause::name);
                 format!("{} to {}: {cause}", change.from, change.to)
             }

@@ -108,7 +108,7 @@ async fn an_unusable_new_version_leaves_the_old_one_in_use_and_the_state_has_the
         let status = ring.check().await;
         assert_eq!(status.state, State::Active, "{kty} {refused:?}");
         assert_eq!(status.cause, Some(Cause::RotationBlocked), "{kty} {refused:?}");
-        assert!(status.words.as_ref().unwrap().contains(why), "{status:?}");
+        assert!(status.message.as_ref().unwrap().contains(why), "{status:?}");
         assert_eq!(ring.describe().versioned, Some(first), "{kty} {refused:?}");
 
         let third = world.vault.add("RSA");

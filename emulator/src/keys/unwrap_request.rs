@@ -2,14 +2,14 @@
 //!
 //! # Single flight
 //!
-//! The question is a task of its own, and callers hold a [`Flight`]: a future that any number of them can wait
+//! The question is a task of its own, and callers hold a [`InflightUnwrap`]: a future that any number of them can wait
 //! for and any of them can drop. So if the client that asked goes away, the other clients still get the answer. The
 //! slot has the flight; callers join it while its answer is outstanding, and replace it afterwards. The task holds the
 //! ring only weakly, so that a vault that hangs does not keep an unused ring in memory.
 //!
 //! # Effects of an answer
 //!
-//! All effects of an answer happen in [`Inner::settle`], in the task, once, before any waiter gets the answer.
+//! All effects of an answer happen in [`Inner::apply_answer`], in the task, once, before any waiter gets the answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use futures::FutureExt as _;
 
 use super::audit::Purpose;
 use super::shared::Inner;
-use super::slot::{AskError, Flight, Slot, Terms, lock};
+use super::slot::{InflightUnwrap, Slot, Terms, UnwrapError, lock};
 use super::state::Failure;
 use super::stored::{Entry, Head, Wrapped};
 use super::vault::VaultError;
@@ -26,7 +26,7 @@ use super::{KeyError, KeyId, Refusal, State};
 use sealed_envelope::DataKey;
 
 /// The state when a question was asked.
-struct Asked<'a> {
+struct UnwrapRequest<'a> {
     number: u64,
     terms: Terms,
     head: &'a Head,
@@ -47,11 +47,11 @@ impl Inner {
         }
         let answered = async {
             loop {
-                let flight = self.flight(slot, Purpose::Lease, true)?;
-                match flight.await {
+                let inflight = self.join_or_start(slot, Purpose::Lease, true)?;
+                match inflight.await {
                     Ok(()) => return Ok(()),
-                    Err(AskError::Key(error)) => return Err(error),
-                    Err(AskError::Superseded) => (),
+                    Err(UnwrapError::Key(error)) => return Err(error),
+                    Err(UnwrapError::Superseded) => (),
                 }
             }
         };
@@ -70,15 +70,15 @@ impl Inner {
     ) -> Result<(), KeyError> {
         let answered = async {
             // A question in flight may have been answered before the change that our caller wants to see.
-            let under_way = lock(&slot.flight).clone();
-            if let Some(flight) = under_way {
-                drop(flight.await);
+            let inflight = lock(&slot.inflight).clone();
+            if let Some(inflight) = inflight {
+                drop(inflight.await);
             }
             loop {
-                match self.flight(slot, purpose, false)?.await {
+                match self.join_or_start(slot, purpose, false)?.await {
                     Ok(()) => return Ok(()),
-                    Err(AskError::Key(error)) => return Err(error),
-                    Err(AskError::Superseded) => (),
+                    Err(UnwrapError::Key(error)) => return Err(error),
+                    Err(UnwrapError::Superseded) => (),
                 }
             }
         };
@@ -90,25 +90,29 @@ impl Inner {
     }
 
     /// The question in flight for this slot, or a new one. `patient`: a standing refusal is repeated without a new question.
-    pub(super) fn flight(
+    pub(super) fn join_or_start(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
         purpose: Purpose,
         patient: bool,
-    ) -> Result<Flight, KeyError> {
-        let mut flight = lock(&slot.flight);
-        if let Some(under_way) = flight.as_ref().filter(|flight| flight.peek().is_none()) {
-            return Ok(under_way.clone());
+    ) -> Result<InflightUnwrap, KeyError> {
+        let mut inflight = lock(&slot.inflight);
+        if let Some(inflight) = inflight.as_ref().filter(|inflight| inflight.peek().is_none()) {
+            return Ok(inflight.clone());
         }
         if patient && let Some(refusal) = self.machine().standing(self.clock.elapsed()) {
             return Err(refusal.clone().into());
         }
-        let launched = self.launch(slot, purpose)?;
-        *flight = Some(launched.clone());
+        let launched = self.start_unwrap(slot, purpose)?;
+        *inflight = Some(launched.clone());
         Ok(launched)
     }
 
-    fn launch(self: &Arc<Self>, slot: &Arc<Slot>, purpose: Purpose) -> Result<Flight, KeyError> {
+    fn start_unwrap(
+        self: &Arc<Self>,
+        slot: &Arc<Slot>,
+        purpose: Purpose,
+    ) -> Result<InflightUnwrap, KeyError> {
         let ring = self.ring();
         let entry = match ring.entry(slot.id, self.registry(), &self.service_key)? {
             Entry::Bare(key) => {
@@ -119,61 +123,66 @@ impl Inner {
             Entry::Wrapped(entry) => entry,
         };
         let vault = self.vault(&ring.head).ok_or(KeyError::DamagedDataKey(slot.id))?;
-        let number = self.machine().draw();
-        slot.note_asked();
+        let number = self.machine().next_number();
+        slot.mark_asked();
         let terms = self.terms();
         let (inner, slot, stop) = (Arc::downgrade(self), Arc::clone(slot), self.stop.clone());
         let task = self.runtime.spawn(async move {
             let answer = tokio::select! {
                 answer = vault.unwrap(&entry.kek, slot.id, &entry.wrapped, purpose) => answer,
-                () = stop.cancelled() => return Err(AskError::Superseded),
+                () = stop.cancelled() => return Err(UnwrapError::Superseded),
             };
-            let inner = inner.upgrade().ok_or(AskError::Superseded)?;
-            inner.settle(&slot, &Asked { number, terms, head: &ring.head }, &entry, answer)
+            let inner = inner.upgrade().ok_or(UnwrapError::Superseded)?;
+            inner.apply_answer(
+                &slot,
+                &UnwrapRequest { number, terms, head: &ring.head },
+                &entry,
+                answer,
+            )
         });
-        let flight =
-            async move { task.await.unwrap_or(Err(AskError::Superseded)) }.boxed().shared();
+        let inflight =
+            async move { task.await.unwrap_or(Err(UnwrapError::Superseded)) }.boxed().shared();
         // A shared future completes only if it is polled. Without this poll, and with no caller left, an old answer would look
         // like an outstanding one.
-        self.runtime.spawn(flight.clone());
-        Ok(flight)
+        self.runtime.spawn(inflight.clone());
+        Ok(inflight)
     }
 
     /// Applies an answer.
-    fn settle(
+    fn apply_answer(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
-        asked: &Asked<'_>,
+        request: &UnwrapRequest<'_>,
         entry: &Wrapped,
         answer: Result<DataKey, VaultError>,
-    ) -> Result<(), AskError> {
-        self.probing.note_answer(asked.terms.deadline);
+    ) -> Result<(), UnwrapError> {
+        self.probing.record_answer(request.terms.deadline);
         match answer {
-            Ok(key) if entry.is_proven_by(slot.id, &key) => self.granted(slot, asked, key),
+            Ok(key) if entry.is_proven_by(slot.id, &key) => self.granted(slot, request, key),
             Ok(_) => {
                 tracing::error!(key = %entry.kek, data_key = %slot.id, "the vault unwrapped a different key than it had wrapped");
-                slot.put_off(&self.clock, self.lease(), self.lease(), None);
-                Err(AskError::Key(KeyError::DamagedDataKey(slot.id)))
+                slot.delay_renewal(&self.clock, self.lease(), self.lease(), None);
+                Err(UnwrapError::Key(KeyError::DamagedDataKey(slot.id)))
             }
-            Err(error) => self.failed(slot, asked, &entry.kek, &error),
+            Err(error) => self.failed(slot, request, &entry.kek, &error),
         }
     }
 
     fn granted(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
-        asked: &Asked<'_>,
+        request: &UnwrapRequest<'_>,
         key: DataKey,
-    ) -> Result<(), AskError> {
+    ) -> Result<(), UnwrapError> {
         let mut machine = self.machine();
-        if !machine.grant(asked.number) {
-            return Err(AskError::Superseded);
+        if !machine.grant(request.number) {
+            return Err(UnwrapError::Superseded);
         }
         // Only a slot that "erase all" finds may hold a key. Retirement removes slots under the same lock.
         if !self.has_slot(slot) {
-            return Err(AskError::Key(KeyError::NoSuchDataKey(slot.id)));
+            return Err(UnwrapError::Key(KeyError::NoSuchDataKey(slot.id)));
         }
-        let start_keeper = slot.hold(key, Some(asked.terms));
+        let start_keeper = slot.hold(key, Some(request.terms));
         self.publish(&machine.active(self.clock.now()));
         drop(machine);
         if start_keeper {
@@ -185,39 +194,39 @@ impl Inner {
     fn failed(
         self: &Arc<Self>,
         slot: &Slot,
-        asked: &Asked<'_>,
+        request: &UnwrapRequest<'_>,
         kek: &KeyId,
         error: &VaultError,
-    ) -> Result<(), AskError> {
+    ) -> Result<(), UnwrapError> {
         // A rotation was faster: the ring no longer uses this version, or not through this identity,
         // so the vault's answer does not count.
-        let (now, then) = (&self.ring().head, asked.head);
+        let (now, then) = (&self.ring().head, request.head);
         if (&now.kek, &now.identity) != (&then.kek, &then.identity) {
-            return Err(AskError::Superseded);
+            return Err(UnwrapError::Superseded);
         }
         let Some(cause) = error.cause() else {
             tracing::error!(key = %kek, data_key = %slot.id, %error, "the vault cannot unwrap a data key");
-            slot.put_off(&self.clock, self.lease(), self.lease(), error.retry_after());
-            return Err(AskError::Key(KeyError::DamagedDataKey(slot.id)));
+            slot.delay_renewal(&self.clock, self.lease(), self.lease(), error.retry_after());
+            return Err(UnwrapError::Key(KeyError::DamagedDataKey(slot.id)));
         };
         let refusal = self.refusal(cause, kek, error);
         if cause.is_refusal() {
-            self.refused(slot, asked.number, &refusal);
+            self.refused(slot, request.number, &refusal);
         } else {
             tracing::debug!(key = %kek, cause = cause.name(), %error, "the vault gave no answer");
             let wait = error.retry_after().map(|after| after.min(MAX_RETRY_AFTER));
-            slot.put_off(&self.clock, self.lease() / 20, self.lease() / 4, wait);
-            let not_before = self.clock.elapsed() + self.gap().max(wait.unwrap_or_default());
+            slot.delay_renewal(&self.clock, self.lease() / 20, self.lease() / 4, wait);
+            let not_before = self.clock.elapsed() + self.retry_gap().max(wait.unwrap_or_default());
             let mut machine = self.machine();
-            machine.fail(asked.number, Failure { refusal: refusal.clone(), not_before });
+            machine.fail(request.number, Failure { refusal: refusal.clone(), not_before });
             self.publish_if_dark(&machine);
         }
-        Err(AskError::Key(refusal.into()))
+        Err(UnwrapError::Key(refusal.into()))
     }
 
     /// Applies a refusal of the version in use: no key of the ring may be used from now on.
     pub(super) fn refused(&self, slot: &Slot, number: u64, refusal: &Refusal) {
-        let not_before = self.clock.elapsed() + self.gap();
+        let not_before = self.clock.elapsed() + self.retry_gap();
         let mut machine = self.machine();
         if machine.refuse(number, Failure { refusal: refusal.clone(), not_before }) {
             self.erase_all();
@@ -234,7 +243,7 @@ impl Inner {
         let refusal = Refusal::unavailable(cause, kek.clone(), &identifier, error.retry_after());
         match cause {
             // Only the error has the reason why the log cannot be written.
-            super::Cause::AuditUnavailable => refusal.in_words(&error.to_string()),
+            super::Cause::AuditUnavailable => refusal.with_message(&error.to_string()),
             _ => refusal,
         }
     }
@@ -248,7 +257,7 @@ impl Inner {
     }
 
     /// How long content waits between two questions after a refusal.
-    pub(super) fn gap(&self) -> Duration {
+    pub(super) fn retry_gap(&self) -> Duration {
         (self.lease() / 5).min(MAX_GAP)
     }
 
@@ -263,7 +272,7 @@ impl Inner {
             self.publish(&super::Status {
                 state: State::Checking,
                 cause: None,
-                words: None,
+                message: None,
                 since: now,
             });
         }

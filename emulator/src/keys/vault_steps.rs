@@ -20,20 +20,20 @@ const NOTHING: [u8; 256] = [0; 256];
 const OPERATION_FORBIDDEN: &str = "KeyOperationForbidden";
 
 /// Asks the vault and counts the calls.
-pub(super) struct Steps {
+pub(super) struct VaultSteps {
     vault: AuditedVault,
     purpose: Purpose,
     pub(super) calls: u64,
 }
 
-impl Steps {
+impl VaultSteps {
     /// The steps of an identity.
     pub(super) fn new(
         access: &Arc<AuditedAccess>,
         identity: Option<IdentityId>,
         purpose: Purpose,
     ) -> Self {
-        Self { vault: access.of(identity), purpose, calls: 0 }
+        Self { vault: access.for_identity(identity), purpose, calls: 0 }
     }
 
     /// The key to wrap with, in its version.

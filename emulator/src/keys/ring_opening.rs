@@ -6,19 +6,19 @@ use super::audit::{AuditedAccess, Purpose};
 use super::error::{RingError, RingStoreError};
 use super::service_key::ServiceKey;
 use super::shared::RingConfig;
-use super::steps::Steps;
 use super::stored::{Entry, Head, Ring, RingStore, StoredRing};
+use super::vault_steps::VaultSteps;
 use sealed_envelope::{DataKey, DataKeyId};
 
 /// Reads the ring of a registry, or makes it.
-pub(super) struct Opening<'a> {
+pub(super) struct RingOpening<'a> {
     pub(super) config: &'a RingConfig,
     pub(super) access: Option<&'a Arc<AuditedAccess>>,
     pub(super) service_key: &'a ServiceKey,
     pub(super) store: &'a Arc<dyn RingStore>,
 }
 
-impl Opening<'_> {
+impl RingOpening<'_> {
     /// The ring, and whether it was made now.
     pub(super) async fn run(&self) -> Result<(Ring, bool), RingError> {
         let registry = &self.config.registry;
@@ -28,7 +28,7 @@ impl Opening<'_> {
         if let Some(stored) = load(self.store).await? {
             return Ok((self.check(Ring::read(stored, registry, self.service_key)?)?, false));
         }
-        let ring = self.make().await?;
+        let ring = self.create().await?;
         let stored = ring.write(registry, self.service_key)?;
         if replace(self.store, None, stored).await? {
             return Ok((ring, true));
@@ -46,11 +46,12 @@ impl Opening<'_> {
         }
     }
 
-    pub(super) async fn make(&self) -> Result<Ring, RingError> {
+    pub(super) async fn create(&self) -> Result<Ring, RingError> {
         let id = DataKeyId::random()?;
         let (entry, kek) = match (&self.config.configured, self.access) {
             (Some(configured), Some(access)) => {
-                let mut steps = Steps::new(access, self.config.identity.clone(), Purpose::Create);
+                let mut steps =
+                    VaultSteps::new(access, self.config.identity.clone(), Purpose::Create);
                 let kek = steps.usable(configured).await?;
                 (steps.wrap(&kek, id, &DataKey::generate()?).await?, Some(kek.id))
             }

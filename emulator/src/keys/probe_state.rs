@@ -1,6 +1,6 @@
 //! The record of a ring's probes: the probe in flight, how fresh the vault's last answer is, the suspected changes.
 //!
-//! `probe.rs` and `prober.rs` probe, `ask.rs` reports the answers to other questions. A probe that was answered stays here
+//! `probe.rs` and `prober.rs` probe, `unwrap_request.rs` reports the answers to other questions. A probe that was answered stays here
 //! until the next one.
 
 use std::sync::Mutex;
@@ -12,11 +12,11 @@ use tokio::sync::watch;
 use super::slot::lock;
 
 /// A probe that is in flight or was answered.
-pub(super) type Probe = Shared<BoxFuture<'static, Found>>;
+pub(super) type Probe = Shared<BoxFuture<'static, ProbeResult>>;
 
 /// The result of a probe.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Found {
+pub(super) enum ProbeResult {
     /// The vault unwrapped the key.
     Yes,
     /// The vault refused, or the ring has no vault.
@@ -26,35 +26,35 @@ pub(super) enum Found {
 }
 
 /// The state of a ring's probes.
-pub(super) struct Probing {
+pub(super) struct ProbeState {
     /// The probe in flight, or the last one.
-    pub(super) flight: Mutex<Option<Probe>>,
-    known: Mutex<Known>,
+    pub(super) inflight: Mutex<Option<Probe>>,
+    known: Mutex<LastAnswers>,
     /// Grows with each reason to suspect a change.
     pub(super) suspicions: watch::Sender<u64>,
 }
 
 #[derive(Default)]
-struct Known {
+struct LastAnswers {
     /// When the last answer of the vault becomes older than a lease.
     fresh_until: Option<Deadline>,
     /// When the validity of the version in use must be looked up again.
     looked_until: Option<Deadline>,
 }
 
-impl Default for Probing {
+impl Default for ProbeState {
     fn default() -> Self {
         Self {
-            flight: Mutex::default(),
+            inflight: Mutex::default(),
             known: Mutex::default(),
             suspicions: watch::Sender::new(0),
         }
     }
 }
 
-impl Probing {
+impl ProbeState {
     /// Records that the vault has answered, or has not answered within the limit. This is fresh until the deadline.
-    pub(super) fn note_answer(&self, fresh_until: Deadline) {
+    pub(super) fn record_answer(&self, fresh_until: Deadline) {
         lock(&self.known).fresh_until = Some(fresh_until);
     }
 
@@ -64,12 +64,12 @@ impl Probing {
     }
 
     /// Records that the validity of the version in use is being looked up. That is enough until the deadline.
-    pub(super) fn note_look(&self, until: Deadline) {
+    pub(super) fn record_validity_check(&self, until: Deadline) {
         lock(&self.known).looked_until = Some(until);
     }
 
     /// Whether the validity of the version in use was looked up since the last suspicion, and not long ago.
-    pub(super) fn has_looked(&self, clock: &Clock) -> bool {
+    pub(super) fn has_checked_validity(&self, clock: &Clock) -> bool {
         lock(&self.known).looked_until.is_some_and(|until| !clock.has_passed(until))
     }
 
@@ -93,7 +93,7 @@ impl Probing {
     }
 
     /// The probe in flight.
-    pub(super) fn under_way(&self) -> Option<Probe> {
-        lock(&self.flight).as_ref().filter(|probe| probe.peek().is_none()).cloned()
+    pub(super) fn inflight_probe(&self) -> Option<Probe> {
+        lock(&self.inflight).as_ref().filter(|probe| probe.peek().is_none()).cloned()
     }
 }
