@@ -48,7 +48,7 @@ pub(super) struct RestoreArgs {
     common: CommonArgs,
 }
 
-/// [`Way`] as it is typed.
+/// [`RevocationMethod`] as it is typed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum MethodArg {
     /// By removing the access policy of the registry's identity from the vault
@@ -95,7 +95,8 @@ pub(super) async fn restore(
     context: &Context,
 ) -> Result<Exit, CliError> {
     let path = format!("/registries/{}/restore", segment(&args.common.registry));
-    let request = RestoreRequest { by: args.by.map(Way::from), wait: !args.common.no_wait };
+    let request =
+        RestoreRequest { by: args.by.map(RevocationMethod::from), wait: !args.common.no_wait };
     let reply: RestoreReply = emulator.post(&path, &request).await?;
     context.output.result(&render_restored(&reply, request.wait, &context.hints), &reply);
     Ok(Exit::Fine)
@@ -158,7 +159,7 @@ fn state(state: &str, cause: Option<&str>, waited: bool) -> String {
     format!("{}{when}", state_in_words(state, cause))
 }
 
-impl From<MethodArg> for Way {
+impl From<MethodArg> for RevocationMethod {
     fn from(method: MethodArg) -> Self {
         match method {
             MethodArg::Policy => Self::Policy,
@@ -178,9 +179,9 @@ mod tests {
 
     #[test]
     fn each_method_can_be_typed_under_its_name() {
-        for method in Way::ALL {
+        for method in RevocationMethod::ALL {
             let typed = MethodArg::from_str(method.name(), false).unwrap();
-            assert_eq!(Way::from(typed), method);
+            assert_eq!(RevocationMethod::from(typed), method);
         }
     }
 }
