@@ -11,12 +11,12 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::endpoints::Endpoints;
 use crate::faults::FaultRules;
+use crate::inflight::InflightRequests;
 use crate::listeners::{Guard, Ports};
 use crate::registry::{Doorkeeper, Events, ManageError, Registries, Registry, RegistryName};
 use crate::revocation::{RevocationContext, Revocations};
 use crate::scheduler::Scheduler;
 use crate::state_watch::StateWatch;
-use crate::under_way::UnderWay;
 use crate::vault::OwnerVault;
 
 /// The parts of a running emulator. Clones share them.
@@ -55,7 +55,7 @@ pub struct Parts {
     /// Authenticates and authorizes callers of registries that require a login.
     pub doorkeeper: Doorkeeper,
     /// The requests in progress.
-    pub under_way: UnderWay,
+    pub inflight: InflightRequests,
     /// The password that the admin API and `local` require when the listener can be reached from outside.
     pub guard: Guard,
 }

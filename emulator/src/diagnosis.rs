@@ -1,6 +1,6 @@
 //! Diagnoses why pulls, pushes and rotations of a registry fail now: asks the vault, and tries the newest key version.
 //!
-//! `admin/diagnosis.rs` calls [`Diagnosis::of`]. It changes nothing but updates the registry's state. The caller decides how to
+//! `admin/diagnosis.rs` calls [`Diagnosis::run`]. It changes nothing but updates the registry's state. The caller decides how to
 //! repair a problem. If the emulator has no owner's access to the vault, the diagnosis contains less, and that is no
 //! error.
 
@@ -81,7 +81,7 @@ pub enum RotationObstacle {
 
 impl Diagnosis {
     /// Asks the vault as the registry does, and reads the vault's resources as its owner.
-    pub async fn of(
+    pub async fn run(
         registry: &Registry,
         context: RevocationContext<'_>,
         revocations: &Revocations,
@@ -94,7 +94,7 @@ impl Diagnosis {
         let rotation = if is_silent { None } else { blocked(registry).await };
         Ok(Self {
             status,
-            key: DiagnosedKey::of(registry, context).await?,
+            key: DiagnosedKey::find(registry, context).await?,
             revoked: revocations.methods_of(registry.name()),
             rotation,
             has_room: registry.has_room().await?,
@@ -104,7 +104,7 @@ impl Diagnosis {
 }
 
 impl DiagnosedKey {
-    async fn of(
+    async fn find(
         registry: &Registry,
         context: RevocationContext<'_>,
     ) -> Result<Option<Self>, Error> {
@@ -167,7 +167,7 @@ async fn blocked(registry: &Registry) -> Option<BlockedRotation> {
     let attempt = tokio::time::timeout(LIMIT, registry.key_ring().dry_run_rotation()).await;
     match attempt {
         Ok(Ok(())) => None,
-        Ok(Err(error)) => Some(BlockedRotation::of(&error)),
+        Ok(Err(error)) => Some(BlockedRotation::from_error(&error)),
         Err(_) => Some(BlockedRotation {
             by: RotationObstacle::Vault(Cause::VaultUnreachable),
             version: None,
@@ -177,7 +177,7 @@ async fn blocked(registry: &Registry) -> Option<BlockedRotation> {
 }
 
 impl BlockedRotation {
-    fn of(error: &RingError) -> Self {
+    fn from_error(error: &RingError) -> Self {
         let (by, version) = match error {
             RingError::KeyDisabled(key) => (RotationObstacle::Disabled, Some(key)),
             RingError::KeyType { key, .. } => (RotationObstacle::Type, Some(key)),

@@ -23,7 +23,7 @@ pub struct Holder {
 
 impl Holder {
     /// The process that has a folder open. `None` if there is no such process, or if this process cannot see it. Blocks.
-    pub fn of(folder: &Path) -> io::Result<Option<Self>> {
+    pub fn find(folder: &Path) -> io::Result<Option<Self>> {
         let lock = folder.join(LOCK_FILE);
         let text = match fs::read_to_string(&lock) {
             Ok(text) => text,
@@ -113,16 +113,16 @@ mod tests {
     #[test]
     fn the_process_that_holds_the_lock_is_found_and_no_other_one() {
         let folder = tempfile::tempdir().unwrap();
-        assert!(Holder::of(folder.path()).unwrap().is_none(), "there is no lock");
+        assert!(Holder::find(folder.path()).unwrap().is_none(), "there is no lock");
         let mut lock = LockFile::take(&folder.path().join(LOCK_FILE)).unwrap();
         lock.name_this_process().unwrap();
 
-        let holder = Holder::of(folder.path()).unwrap().unwrap();
+        let holder = Holder::find(folder.path()).unwrap().unwrap();
         assert_eq!(holder.pid(), std::process::id());
         drop(lock);
 
         assert!(!holder.holds());
-        assert!(Holder::of(folder.path()).unwrap().is_none(), "the lock is free");
+        assert!(Holder::find(folder.path()).unwrap().is_none(), "the lock is free");
     }
 
     #[test]
@@ -133,7 +133,7 @@ mod tests {
         let _lock = LockFile::take(&file).unwrap();
         fs::write(&file, format!("{:<10}\n", other.id())).unwrap();
 
-        let found = Holder::of(folder.path()).unwrap();
+        let found = Holder::find(folder.path()).unwrap();
 
         other.kill().unwrap();
         other.wait().unwrap();

@@ -35,6 +35,7 @@ mod duration;
 pub mod endpoints;
 pub mod faults;
 pub mod holder;
+pub mod inflight;
 pub mod keys;
 pub mod listeners;
 pub mod oci;
@@ -51,7 +52,6 @@ pub mod scheduler;
 pub mod serve;
 pub mod state_watch;
 pub mod store;
-pub mod under_way;
 pub mod vault;
 
 pub use self::serve::{Builder, Sealyard, StartError};

@@ -81,10 +81,10 @@ impl LocalPlatform {
 
     /// The access that changes identities and permissions, if the vault is a mock vault.
     fn authority(&self) -> Result<&Authority, PlatformError> {
-        self.authority.as_ref().ok_or_else(|| self.not_ours())
+        self.authority.as_ref().ok_or_else(|| self.external_vault())
     }
 
-    fn not_ours(&self) -> PlatformError {
+    fn external_vault(&self) -> PlatformError {
         PlatformError::NotOurs { client_id: self.start.principal.client_id.clone() }
     }
 }
@@ -203,7 +203,7 @@ impl Platform for LocalPlatform {
 
     fn ensure_key<'a>(&'a self, key: &'a KeyId) -> BoxFuture<'a, Result<(), PlatformError>> {
         async move {
-            let owner = self.owner.as_ref().ok_or_else(|| self.not_ours())?;
+            let owner = self.owner.as_ref().ok_or_else(|| self.external_vault())?;
             owner.ensure_key(key, self.key_size).await.map_err(of_owner)
         }
         .boxed()

@@ -23,10 +23,10 @@ use crate::admin;
 use crate::app::App;
 use crate::config::Origin;
 use crate::faults;
-use crate::listeners::{Guard, Served, Site};
+use crate::inflight::InflightRequests;
+use crate::listeners::{Guard, RegistryRoutes, RegistrySelector};
 use crate::oci::{self, Code, ErrorReply};
 use crate::registry::{Registries, RegistryName};
-use crate::under_way::UnderWay;
 
 /// The header with the id of a request in responses and in the log, as Azure Container Registry spells it.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-ms-correlation-request-id");
@@ -42,7 +42,7 @@ pub(crate) fn registry_routes(app: &App, guard: &Guard, own: &str, ping: Ping) -
     with_layers(app, content(app, guard, own, ping))
 }
 
-impl Served for App {
+impl RegistryRoutes for App {
     fn registries(&self) -> &Registries {
         &self.registries
     }
@@ -55,7 +55,7 @@ impl Served for App {
 /// Content, and the tokens for it: behind the selection of the registry, the guard of its listener, the registry's gate,
 /// and the requested faults.
 fn content(app: &App, guard: &Guard, own: &str, ping: Ping) -> Router {
-    let site = Site::new(app.registries.clone(), own);
+    let selector = RegistrySelector::new(app.registries.clone(), own);
     let inject = from_fn_with_state(Arc::clone(app.faults.registry_faults()), faults::inject);
     let gated =
         |routes: Router| acr::protect(routes.layer(inject.clone()), app.doorkeeper.clone(), ping);
@@ -65,7 +65,7 @@ fn content(app: &App, guard: &Guard, own: &str, ping: Ping) -> Router {
         .merge(acr::login_router(app.doorkeeper.clone()));
     let content = Proxies::new(&app.config.trusted_proxy).note_for(content);
     // The registry comes first: the guard asks for its own password only if a registry has no logins.
-    let content = site.select_for(guard.protect_content(content));
+    let content = selector.select_for(guard.protect_content(content));
     let content = content.layer(map_response(acr::complete_401));
     match app.config.cors_origin.as_slice() {
         [] => content,
@@ -131,8 +131,8 @@ fn nothing_here(method: &Method, azure: Option<&str>) -> Response {
         );
         return connect_refusal(StatusCode::METHOD_NOT_ALLOWED, &sentence);
     }
-    let words = "there is nothing at this path";
-    ErrorReply::new(StatusCode::NOT_FOUND, Code::Unsupported, words, ().into()).into_response()
+    let message = "there is nothing at this path";
+    ErrorReply::new(StatusCode::NOT_FOUND, Code::Unsupported, message, ().into()).into_response()
 }
 
 /// The layers, from the outside in: a request id, the log, the handler of panics. There is no limit on bodies here:
@@ -143,8 +143,8 @@ fn with_layers(app: &App, routes: Router) -> Router {
         .fallback(async move |method: Method| nothing_here(&method, azure.as_deref()))
         .layer(CatchPanicLayer::custom(|_| {
             // A panic is a defect. The client still gets the error body, and the process goes on.
-            let words = "internal error";
-            ErrorReply::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Unknown, words, ().into()).into_response()
+            let message = "internal error";
+            ErrorReply::new(StatusCode::INTERNAL_SERVER_ERROR, Code::Unknown, message, ().into()).into_response()
         }))
         .layer(map_response(with_retry_after))
         .layer(SetResponseHeaderLayer::overriding(
@@ -163,7 +163,7 @@ fn with_layers(app: &App, routes: Router) -> Router {
                 })
                 .on_failure(()),
         )
-        .layer(from_fn_with_state(app.under_way.clone(), UnderWay::note))
+        .layer(from_fn_with_state(app.inflight.clone(), InflightRequests::track))
         .layer(PropagateRequestIdLayer::new(REQUEST_ID))
         .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
 }

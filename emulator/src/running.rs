@@ -75,7 +75,7 @@ pub enum RunningError {
 
 impl RuntimeFolder {
     /// The folder of this user: in `XDG_RUNTIME_DIR`, or in the platform's folder for the state of programs.
-    pub fn of_user() -> Result<Self, RunningError> {
+    pub fn for_user() -> Result<Self, RunningError> {
         let dirs = ProjectDirs::from("", "", "sealyard").ok_or(RunningError::NoFolder)?;
         Ok(Self(match dirs.runtime_dir() {
             Some(folder) => folder.to_owned(),

@@ -27,7 +27,8 @@ use crate::config::{ArmOperations, Config, VaultChoice};
 use crate::directory::EmbeddedDirectory;
 use crate::endpoints::Endpoints;
 use crate::faults::FaultRules;
-use crate::listeners::{AzureFront, Certificates, Guard, Ports};
+use crate::inflight::InflightRequests;
+use crate::listeners::{AzureRoutes, Certificates, Guard, Ports};
 use crate::platform::LocalPlatform;
 use crate::registry::{
     Directory, Doorkeeper, Encryption, Events, Identity, IdentityResource, Intents, Location,
@@ -42,7 +43,6 @@ use crate::running::{Entry, Registration, RunningError, RuntimeFolder};
 use crate::scheduler::{self, Scheduler, SchedulerError, VaultTime};
 use crate::state_watch::StateWatch;
 use crate::store::{LockedFolder, Store, StoreError};
-use crate::under_way::UnderWay;
 use crate::vault::{ChangeFeed, ConnectionError, SubscribeError, Subscription, VaultConnection};
 
 /// How long a stop waits until the data folder is free.
@@ -397,17 +397,17 @@ impl Builder {
             scheduler,
             state_watch,
             doorkeeper,
-            under_way: UnderWay::default(),
+            inflight: InflightRequests::default(),
             guard,
         });
-        go_on(&app, vault.as_ref(), &data_dir, &stop).await?;
+        resume_operations(&app, vault.as_ref(), &data_dir, &stop).await?;
         let server = tokio::spawn(listen::serve(
             listener,
             routes::routes(&app),
             Transport::TlsAndPlain(certificates.server),
             stop.clone(),
         ));
-        app.ports.settle(&app).await;
+        app.ports.reconcile(&app).await;
         tokio::spawn(app.ports.clone().follow(app.clone()));
         // Registration comes first: a program that reads the files finds the emulator registered.
         let registration = if registers { register(&app).await } else { None };
@@ -431,7 +431,7 @@ impl Builder {
 }
 
 /// Resumes interrupted operations, beginning with those that `local` depends on, and opens the Azure side.
-async fn go_on(
+async fn resume_operations(
     app: &App,
     vault: Option<&MockKeyVault>,
     data_dir: &Path,
@@ -447,7 +447,7 @@ async fn go_on(
     if let (Some(vault), Some(plane)) = (vault, plane) {
         let guard = Guard::open(&app.config, vault.address(), data_dir)?;
         let content = routes::registry_routes(app, &guard, RegistryName::LOCAL, Ping::Challenge);
-        vault.set_front(Arc::new(AzureFront::new(content, plane.router())));
+        vault.set_front(Arc::new(AzureRoutes::new(content, plane.router())));
     }
     tokio::spawn(runner.follow());
     Ok(())
@@ -472,7 +472,7 @@ async fn register(app: &App) -> Option<Registration> {
         instance: endpoints.instance().to_owned(),
         data_dir: endpoints.data_dir().to_owned(),
     };
-    let register = move || RuntimeFolder::of_user()?.register(&entry);
+    let register = move || RuntimeFolder::for_user()?.register(&entry);
     let registered = tokio::task::spawn_blocking(register).await;
     match registered {
         Ok(Ok(registration)) => Some(registration),

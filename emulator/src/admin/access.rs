@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::AdminError;
 use super::find::find;
-use super::sent::{Body, Sent};
+use super::json_body::{JsonBody, RequestBody};
 use crate::app::App;
 use crate::registry::{AccessChangeError, AccessName, Change, PasswordName, Registry};
 
@@ -69,11 +69,11 @@ pub struct TokenReply {
     pub password: String,
 }
 
-impl Body for AccessRequest {
+impl RequestBody for AccessRequest {
     const SHAPE: &'static str = r#"{"open"?: true or false, "anonymousPullEnabled"?: true or false, "adminUserEnabled"?: true or false}"#;
 }
 
-impl Body for TokenRequest {
+impl RequestBody for TokenRequest {
     const SHAPE: &'static str = r#"{"name": NAME, "actions": ["repositories/app/content/read"]}"#;
 }
 
@@ -89,7 +89,7 @@ pub(super) async fn read(
 pub(super) async fn change(
     State(app): State<App>,
     Path(name): Path<String>,
-    Sent(request): Sent<AccessRequest>,
+    JsonBody(request): JsonBody<AccessRequest>,
 ) -> Result<Json<AccessReport>, AdminError> {
     let registry = find(&app, &name)?;
     if let Some(enabled) = request.admin_user_enabled {
@@ -109,7 +109,7 @@ pub(super) async fn change(
 pub(super) async fn make_token(
     State(app): State<App>,
     Path(name): Path<String>,
-    Sent(request): Sent<TokenRequest>,
+    JsonBody(request): JsonBody<TokenRequest>,
 ) -> Result<Json<TokenReply>, AdminError> {
     let TokenRequest { name: token, actions } = request;
     let registry = find(&app, &name)?;

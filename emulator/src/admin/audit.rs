@@ -16,7 +16,7 @@ const MAX_LAST: usize = 10_000;
 
 /// The query parameters.
 #[derive(Debug, Deserialize)]
-pub(super) struct Asked {
+pub(super) struct AuditQuery {
     last: Option<usize>,
     registry: Option<String>,
 }
@@ -32,7 +32,7 @@ pub struct AuditReport {
 /// `GET /_sealyard/audit?last=N`.
 pub(super) async fn newest(
     State(app): State<App>,
-    asked: Result<Query<Asked>, QueryRejection>,
+    asked: Result<Query<AuditQuery>, QueryRejection>,
 ) -> Result<Json<AuditReport>, AdminError> {
     let Query(asked) = asked?;
     let name = asked.registry.as_deref().unwrap_or("local");

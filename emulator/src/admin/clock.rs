@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::error::AdminError;
-use super::sent::{Body, Sent};
+use super::json_body::{JsonBody, RequestBody};
 use crate::app::App;
 use crate::duration::{IsoDuration, rounded_seconds};
 use crate::scheduler::SchedulerError;
@@ -31,7 +31,7 @@ pub struct ClockReport {
 
 impl ClockReport {
     /// The report of a clock.
-    pub fn of(clock: &Clock) -> Self {
+    pub fn from_clock(clock: &Clock) -> Self {
         let now = clock.now();
         Self {
             now: now.replace_millisecond(now.millisecond()).unwrap_or(now),
@@ -41,22 +41,22 @@ impl ClockReport {
     }
 }
 
-impl Body for ClockRequest {
+impl RequestBody for ClockRequest {
     const SHAPE: &'static str = r#"one of {"advance": "PT1H"}, {"set": "2027-01-01T00:00:00Z"}, {"freeze": true} and {"resume": true}"#;
 }
 
 /// `GET /_sealyard/clock`.
 pub(super) async fn read(State(app): State<App>) -> Json<ClockReport> {
-    Json(ClockReport::of(&app.clock))
+    Json(ClockReport::from_clock(&app.clock))
 }
 
 /// `POST /_sealyard/clock`. Answers when everything that became due is done, in the order of time.
 pub(super) async fn change(
     State(app): State<App>,
-    Sent(request): Sent<ClockRequest>,
+    JsonBody(request): JsonBody<ClockRequest>,
 ) -> Result<Json<ClockReport>, AdminError> {
     app.scheduler.change(request).await?;
-    Ok(Json(ClockReport::of(&app.clock)))
+    Ok(Json(ClockReport::from_clock(&app.clock)))
 }
 
 impl From<SchedulerError> for AdminError {

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::error::AdminError;
 use super::find::find;
-use super::sent::{Body, Sent};
+use super::json_body::{JsonBody, RequestBody};
 use crate::app::App;
 use crate::registry::{CollectOptions, Collection, KeptBack};
 
@@ -82,7 +82,7 @@ pub struct KeptReport {
     pub last_due: Option<OffsetDateTime>,
 }
 
-impl Body for CollectRequest {
+impl RequestBody for CollectRequest {
     const SHAPE: &'static str =
         r#"{"olderThanSeconds"?: SECONDS, "now"?: true or false, "untagged"?: true or false}"#;
 }
@@ -91,7 +91,7 @@ impl Body for CollectRequest {
 pub(super) async fn collect(
     State(app): State<App>,
     Path(name): Path<String>,
-    Sent(request): Sent<CollectRequest>,
+    JsonBody(request): JsonBody<CollectRequest>,
 ) -> Result<Json<CollectedReport>, AdminError> {
     let registry = find(&app, &name)?;
     let mut options: CollectOptions = registry.collect_options();

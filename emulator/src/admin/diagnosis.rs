@@ -39,7 +39,8 @@ pub struct RegistryDiagnosis {
     /// The cause of the state.
     pub cause: Option<String>,
     /// The cause as a sentence.
-    pub words: Option<String>,
+    #[serde(rename = "words")]
+    pub message: Option<String>,
     /// The customer-managed key, if there is one.
     pub key: Option<KeyDiagnosis>,
     /// The revocations, the newest first.
@@ -93,7 +94,8 @@ pub struct RotationDiagnosis {
     /// `keyDisabled`, `keyType`, `keyExpired`, `permissionMissing`, or a cause of a state.
     pub cause: String,
     /// The reason as a sentence.
-    pub words: String,
+    #[serde(rename = "words")]
+    pub message: String,
     /// The version that cannot be used, if it was found.
     pub version: Option<String>,
     /// The permissions that the identity lacks.
@@ -105,7 +107,7 @@ pub(super) async fn diagnose(State(app): State<App>) -> Result<Json<DiagnosisRep
     let all = app.registries.all();
     let diagnoses = all
         .iter()
-        .map(|registry| Diagnosis::of(registry, app.revocation_context(), &app.revocations));
+        .map(|registry| Diagnosis::run(registry, app.revocation_context(), &app.revocations));
     let diagnoses = futures::future::try_join_all(diagnoses).await?;
     let warnings = all.iter().map(|registry| warnings_of(&app, registry));
     let warnings = futures::future::join_all(warnings).await;
@@ -129,7 +131,9 @@ impl RegistryDiagnosis {
         Self {
             name: registry.name().to_owned(),
             state: wire_name(status.state),
-            words: status.message.or_else(|| status.cause.map(|cause| cause.message().to_owned())),
+            message: status
+                .message
+                .or_else(|| status.cause.map(|cause| cause.message().to_owned())),
             cause: status.cause.map(wire_name),
             key: diagnosis.key.map(Into::into),
             revoked: diagnosis.revoked,
@@ -165,7 +169,7 @@ impl From<BlockedRotation> for RotationDiagnosis {
             cause: blocked.by.name().to_owned(),
             missing: blocked.by.missing().iter().map(wire_name).collect(),
             version: blocked.version.and_then(|key| key.version().map(ToString::to_string)),
-            words: blocked.message,
+            message: blocked.message,
         }
     }
 }

@@ -53,7 +53,7 @@ impl EndpointsFile {
     /// Writes the files. It creates no folder, because a state change at the very end must not create a folder again that
     /// was removed with its emulator.
     async fn write(app: &App) -> io::Result<()> {
-        let report = StatusReport::of(app).await.map_err(io::Error::other)?;
+        let report = StatusReport::collect(app).await.map_err(io::Error::other)?;
         let room = Arc::clone(app.registries.room());
         let paths = files(&app.config);
         let guarded = app.config.ephemeral.then(|| app.config.data_dir.join(ENDPOINTS_FILE));

@@ -101,13 +101,13 @@ impl AdminError {
     }
 
     /// Sets the registry of the state.
-    pub(super) fn of_registry(mut self, name: &str) -> Self {
+    pub(super) fn with_registry(mut self, name: &str) -> Self {
         self.report.registry = Some(name.to_owned());
         self
     }
 
     /// Sets the cause that the state would have.
-    pub(super) fn because_of(mut self, cause: Option<Cause>) -> Self {
+    pub(super) fn with_cause(mut self, cause: Option<Cause>) -> Self {
         self.report.cause = cause.map(wire_name);
         self
     }
@@ -119,7 +119,7 @@ impl AdminError {
     }
 
     /// The error of a request to the vault: 507 or 503 if its data folder is the reason, otherwise 502.
-    pub(super) fn of_vault(error: &VaultError, message: impl ToString) -> Self {
+    pub(super) fn from_vault(error: &VaultError, message: impl ToString) -> Self {
         if error.is_disk_full() {
             Self::disk_full(message)
         } else if error.is_read_only() {
@@ -148,7 +148,7 @@ impl AdminError {
         };
         let mut answer = Self::new(status, "KeyRefused", refusal.message());
         answer.report.state = Some(wire_name(refusal.state));
-        answer.because_of(refusal.cause)
+        answer.with_cause(refusal.cause)
     }
 
     /// The content of the error.
@@ -193,12 +193,12 @@ impl From<RevocationError> for AdminError {
             RevocationError::Inapplicable { .. } => {
                 Self::new(StatusCode::CONFLICT, "WayDoesNotApply", error)
             }
-            RevocationError::Vault(ref source) => Self::of_vault(source, &error),
+            RevocationError::Vault(ref source) => Self::from_vault(source, &error),
             RevocationError::NotSeen { ref registry, ref status } => {
                 let mut answer = Self::new(StatusCode::GATEWAY_TIMEOUT, "NotSeen", &error);
                 // With a cause the registry is unavailable for another reason, which another command repairs.
                 answer.report.state = status.cause.map(|_| wire_name(status.state));
-                answer.of_registry(registry).because_of(status.cause)
+                answer.with_registry(registry).with_cause(status.cause)
             }
             RevocationError::Store(StoreError::DiskFull(_)) => Self::disk_full(error),
             RevocationError::Store(
@@ -222,12 +222,12 @@ impl From<ResetError> for AdminError {
                     | Error::DiskFull
                     | Error::RowsNotProven
                     | Error::RowsReadOnly(_)),
-            } => Self::from(error).of_registry(&name),
+            } => Self::from(error).with_registry(&name),
             ResetError::Vault(ref source)
             | ResetError::Registry {
                 source: Error::Ring(RingError::Vault { ref source, .. }),
                 ..
-            } => Self::of_vault(source, &error),
+            } => Self::from_vault(source, &error),
             ResetError::Registry { source: Error::Ring(_), .. } => {
                 Self::new(StatusCode::BAD_GATEWAY, "VaultRefused", error)
             }
@@ -261,7 +261,7 @@ impl From<FaultRulesError> for AdminError {
             FaultRulesError::Rule(_) | FaultRulesError::Malformed(_) => Self::bad_request(error),
             FaultRulesError::ExternalVault { .. } => Self::conflict(error),
             FaultRulesError::Unknown(_) => Self::new(StatusCode::NOT_FOUND, "FaultNotFound", error),
-            FaultRulesError::Vault(source) => Self::of_vault(source, &error),
+            FaultRulesError::Vault(source) => Self::from_vault(source, &error),
         }
     }
 }

@@ -33,7 +33,7 @@ const LAST_EVENT_ID: &str = "last-event-id";
 /// The query parameters.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Asked {
+pub(super) struct EventQuery {
     last: Option<usize>,
     /// The registry, or `None` for the events of all registries.
     registry: Option<String>,
@@ -69,8 +69,8 @@ pub struct EventReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
     /// The cause or reason as a sentence.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub words: Option<String>,
+    #[serde(rename = "words", default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// The key version in use, or the key that could not be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_identifier: Option<String>,
@@ -92,7 +92,7 @@ pub struct EventReport {
 pub(super) async fn events(
     State(app): State<App>,
     headers: HeaderMap,
-    asked: Result<Query<Asked>, QueryRejection>,
+    asked: Result<Query<EventQuery>, QueryRejection>,
 ) -> Result<Response, AdminError> {
     let Query(asked) = asked?;
     let only = asked.registry.as_deref().map(|name| find(&app, name)).transpose()?;
@@ -167,7 +167,7 @@ fn report(app: &App, event: &Event) -> EventReport {
         from: None,
         to: None,
         cause: None,
-        words: None,
+        message: None,
         key_identifier: None,
         identity: None,
         data_keys: None,
@@ -179,7 +179,7 @@ fn report(app: &App, event: &Event) -> EventReport {
             report.from = Some(transition.from.name().to_owned());
             report.to = Some(transition.to.name().to_owned());
             report.cause = transition.cause.map(Cause::name).map(str::to_owned);
-            report.words.clone_from(&transition.message);
+            report.message.clone_from(&transition.message);
             report.key_identifier = transition.key.as_ref().map(identifier);
         }
         KeyEventKind::Rotated { from, to, identity, data_keys, vault_calls } => {
@@ -190,13 +190,13 @@ fn report(app: &App, event: &Event) -> EventReport {
         }
         KeyEventKind::RotationBlocked { key, why } => {
             report.key_identifier = key.as_ref().map(identifier);
-            report.words = Some(why.clone());
+            report.message = Some(why.clone());
         }
         KeyEventKind::OperationBlocked { operation, why } => {
-            report.words = Some(format!("{operation}: {why}"));
+            report.message = Some(format!("{operation}: {why}"));
         }
         KeyEventKind::RowsNotice { of, message, .. } => {
-            report.words = Some(format!("{of}: {message}"));
+            report.message = Some(format!("{of}: {message}"));
         }
         KeyEventKind::ContentDamaged { object, damage } => {
             report.object = Some(object.clone());

@@ -38,7 +38,7 @@ pub(super) async fn list(State(app): State<App>) -> Result<Json<FaultList>, Admi
 
 /// Lists the rules, for requests and for programs with a `Sealyard` value.
 pub(crate) async fn all(app: &App) -> Result<FaultList, AdminError> {
-    Ok(FaultList::of(app.faults.rules(app.owner()).await?))
+    Ok(FaultList::new(app.faults.rules(app.owner()).await?))
 }
 
 /// `POST /_sealyard/faults`.
@@ -71,7 +71,7 @@ pub(super) async fn remove(
 }
 
 impl FaultList {
-    fn of(all: AllRules) -> Self {
+    fn new(all: AllRules) -> Self {
         let own = all.registry.iter().map(|report| marked(rendered(report), "registry"));
         let mut faults: Vec<Value> = own.collect();
         let (mut throttling, mut classes) = (Value::Null, all.classes);

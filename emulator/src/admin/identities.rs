@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 
 use super::error::AdminError;
-use super::sent::{Body, Sent};
+use super::json_body::{JsonBody, RequestBody};
 use crate::app::App;
 use crate::registry::{
     AssignedIdentity, Identity, IdentityResource, Principal, ResourceGroup, Tags,
@@ -69,7 +69,7 @@ pub struct PrincipalReport {
     pub principal_id: String,
 }
 
-impl Body for CreateIdentity {
+impl RequestBody for CreateIdentity {
     const SHAPE: &'static str = r#"{"name": NAME, "resourceGroup"?, "location"?}"#;
 }
 
@@ -82,7 +82,7 @@ pub(super) async fn list(State(app): State<App>) -> Result<Json<IdentityList>, A
 /// `POST /_sealyard/identities`.
 pub(super) async fn create(
     State(app): State<App>,
-    Sent(request): Sent<CreateIdentity>,
+    JsonBody(request): JsonBody<CreateIdentity>,
 ) -> Result<(StatusCode, Json<IdentityReport>), AdminError> {
     let resource = resource(&request.name, request.resource_group.as_deref())?;
     let location = request.location.as_deref().map(str::parse).transpose();

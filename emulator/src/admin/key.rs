@@ -12,10 +12,10 @@ use serde::Deserialize;
 
 use super::error::AdminError;
 use super::find::find;
+use super::json_body::JsonBody;
 use super::key_bodies::{
     KeyList, KeyOperation, KeyReply, KeyRequest, KeyVersionReport, RotationReport,
 };
-use super::sent::Sent;
 use super::wire::wire_name;
 use crate::app::App;
 use crate::keys::{Cause, InvalidKeyId, KeyId, Rotation, VaultError};
@@ -25,13 +25,13 @@ use crate::vault::{KeyVersionInfo, OwnerVault};
 
 /// The query parameters of a list.
 #[derive(Debug, Deserialize)]
-pub(super) struct Asked {
+pub(super) struct KeyQuery {
     vault: Option<String>,
     key: Option<String>,
 }
 
 /// A key of the vault, related to a registry.
-struct Chosen<'a> {
+struct KeySelection<'a> {
     registries: &'a Registries,
     registry: Registry,
     owner: &'a OwnerVault,
@@ -47,10 +47,10 @@ struct Chosen<'a> {
 pub(super) async fn list(
     State(app): State<App>,
     Path(name): Path<String>,
-    asked: Result<Query<Asked>, QueryRejection>,
+    asked: Result<Query<KeyQuery>, QueryRejection>,
 ) -> Result<Json<KeyList>, AdminError> {
     let Query(asked) = asked?;
-    let chosen = Chosen::of(&app, &name, asked.vault.as_deref(), asked.key.as_deref())?;
+    let chosen = KeySelection::new(&app, &name, asked.vault.as_deref(), asked.key.as_deref())?;
     let versions = chosen.versions().await?.into_iter().map(|info| KeyVersionReport {
         version: info.id.version().map(ToString::to_string).unwrap_or_default(),
         enabled: info.enabled,
@@ -67,7 +67,7 @@ pub(super) async fn list(
 pub(super) async fn operate(
     State(app): State<App>,
     Path(name): Path<String>,
-    Sent(request): Sent<KeyRequest>,
+    JsonBody(request): JsonBody<KeyRequest>,
 ) -> Result<Json<KeyReply>, AdminError> {
     change(&app, &name, request).await.map(Json)
 }
@@ -78,7 +78,7 @@ pub(crate) async fn change(
     name: &str,
     request: KeyRequest,
 ) -> Result<KeyReply, AdminError> {
-    let chosen = Chosen::of(app, name, request.vault.as_deref(), request.key.as_deref())?;
+    let chosen = KeySelection::new(app, name, request.vault.as_deref(), request.key.as_deref())?;
     if request.version.is_some() && !request.operation.is_for_one_version() {
         return Err(AdminError::bad_request("only disable and enable accept a version"));
     }
@@ -93,12 +93,12 @@ pub(crate) async fn change(
         registry: name.to_owned(),
         state: wire_name(status.state),
         cause: status.cause.map(wire_name),
-        rotation: rotation.map(|rotation| RotationReport::of(app, &rotation)),
+        rotation: rotation.map(|rotation| RotationReport::new(app, &rotation)),
     })
 }
 
-impl<'a> Chosen<'a> {
-    fn of(
+impl<'a> KeySelection<'a> {
+    fn new(
         app: &'a App,
         name: &str,
         vault: Option<&str>,
@@ -164,12 +164,12 @@ impl<'a> Chosen<'a> {
             Err(error) => error,
         };
         let message = format!("the vault did not make the change: {}", with_causes(&error));
-        let refused = AdminError::of_vault(&error, message);
+        let refused = AdminError::from_vault(&error, message);
         if !self.is_own || !error.cause().is_some_and(Cause::is_refusal) {
             return Err(refused);
         }
         let cause = self.registry.key_ring().check().await.cause;
-        Err(refused.of_registry(self.registry.name()).because_of(cause))
+        Err(refused.with_registry(self.registry.name()).with_cause(cause))
     }
 
     async fn rotate(&self, wait: bool) -> Result<(KeyId, Option<Rotation>), AdminError> {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::sent::Body;
+use super::json_body::RequestBody;
 use crate::app::App;
 use crate::keys::Rotation;
 
@@ -106,12 +106,12 @@ fn yes() -> bool {
     true
 }
 
-impl Body for KeyRequest {
+impl RequestBody for KeyRequest {
     const SHAPE: &'static str = r#"{"operation": "newVersion", "rotate", "disable", "enable", "delete" or "recover", "vault"?: NAME, "key"?: NAME, "version"?: VERSION, "wait"?: true or false}"#;
 }
 
 impl RotationReport {
-    pub(super) fn of(app: &App, rotation: &Rotation) -> Self {
+    pub(super) fn new(app: &App, rotation: &Rotation) -> Self {
         Self {
             from: app.endpoints.key_identifier(&rotation.from),
             to: app.endpoints.key_identifier(&rotation.to),

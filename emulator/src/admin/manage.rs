@@ -57,6 +57,6 @@ impl From<ManageError> for AdminError {
             ManageError::Platform(PlatformError::Failed(_)) => (S::BAD_GATEWAY, "VaultRefused"),
             ManageError::Registry(error) => return error.into(),
         };
-        Self::new(status, code, error).because_of(cause)
+        Self::new(status, code, error).with_cause(cause)
     }
 }

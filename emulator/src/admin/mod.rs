@@ -20,6 +20,7 @@ mod faults;
 mod find;
 mod health;
 mod identities;
+mod json_body;
 mod key;
 mod key_bodies;
 mod manage;
@@ -29,7 +30,6 @@ mod registry_bodies;
 mod reset;
 mod revocation;
 mod router;
-mod sent;
 mod status;
 mod task_runs;
 mod verify;
@@ -72,6 +72,8 @@ pub use self::revocation::{
 };
 pub(crate) use self::revocation::{restore_access, revoke_access};
 pub use self::router::{PREFIX, router};
-pub use self::status::{KeyReport, PasswordPlace, RegistryReport, StatusReport, UnfinishedReport};
+pub use self::status::{
+    KeyReport, PasswordLocation, RegistryReport, StatusReport, UnfinishedReport,
+};
 pub use self::task_runs::{TaskRunList, TaskRunReport};
 pub use self::verify::{VerifyLine, VerifyRequest};

@@ -8,12 +8,12 @@ use http::StatusCode;
 
 use super::error::AdminError;
 use super::find::find;
+use super::json_body::JsonBody;
 use super::key_bodies::RotationReport;
 use super::registry_bodies::{
     ChangeRegistry, CreateRegistry, CreatedRegistry, Policies, Policy, RegistryDetails,
     RegistryList, RotateKey, RotatedKey, Status,
 };
-use super::sent::Sent;
 use super::status::RegistryReport;
 use crate::app::App;
 use crate::keys::{InvalidKeyId, KeyId, VaultName};
@@ -27,7 +27,7 @@ pub(super) async fn list(State(app): State<App>) -> Result<Json<RegistryList>, A
     app.state_watch.refresh().await;
     let mut registries = Vec::new();
     for registry in app.registries.all() {
-        registries.push(RegistryDetails::of(&app, &registry).await?);
+        registries.push(RegistryDetails::load(&app, &registry).await?);
     }
     Ok(Json(RegistryList { registries }))
 }
@@ -35,7 +35,7 @@ pub(super) async fn list(State(app): State<App>) -> Result<Json<RegistryList>, A
 /// `POST /_sealyard/registries`.
 pub(super) async fn create(
     State(app): State<App>,
-    Sent(request): Sent<CreateRegistry>,
+    JsonBody(request): JsonBody<CreateRegistry>,
 ) -> Result<(StatusCode, Json<CreatedRegistry>), AdminError> {
     let (new, encryption) = request.parse()?;
     let created = match encryption {
@@ -44,7 +44,7 @@ pub(super) async fn create(
             app.registries.create_with_what_it_needs(new, key, identity).await?
         }
     };
-    let registry = RegistryDetails::of(&app, &created.0).await?;
+    let registry = RegistryDetails::load(&app, &created.0).await?;
     let warnings = created.1.iter().map(ToString::to_string).collect();
     Ok((StatusCode::CREATED, Json(CreatedRegistry { registry, warnings })))
 }
@@ -56,19 +56,19 @@ pub(super) async fn show(
 ) -> Result<Json<RegistryDetails>, AdminError> {
     let registry = find(&app, &name)?;
     app.state_watch.refresh().await;
-    Ok(Json(RegistryDetails::of(&app, &registry).await?))
+    Ok(Json(RegistryDetails::load(&app, &registry).await?))
 }
 
 /// `PATCH /_sealyard/registries/{name}`.
 pub(super) async fn change(
     State(app): State<App>,
     Path(name): Path<String>,
-    Sent(request): Sent<ChangeRegistry>,
+    JsonBody(request): JsonBody<ChangeRegistry>,
 ) -> Result<Json<RegistryDetails>, AdminError> {
     let registry = find(&app, &name)?;
     let change = request.parse(&registry.profile().group)?;
     let changed = app.registries.change(registry.registry_name(), change).await?;
-    Ok(Json(RegistryDetails::of(&app, &changed).await?))
+    Ok(Json(RegistryDetails::load(&app, &changed).await?))
 }
 
 /// `DELETE /_sealyard/registries/{name}`. Answers when its files are gone.
@@ -85,7 +85,7 @@ pub(super) async fn delete(
 pub(super) async fn rotate_key(
     State(app): State<App>,
     Path(name): Path<String>,
-    Sent(request): Sent<RotateKey>,
+    JsonBody(request): JsonBody<RotateKey>,
 ) -> Result<Json<RotatedKey>, AdminError> {
     let registry = find(&app, &name)?;
     let to = KeyChange {
@@ -95,8 +95,8 @@ pub(super) async fn rotate_key(
     let (registry, rotation, warnings) =
         app.registries.rotate_key(registry.registry_name(), to).await?;
     Ok(Json(RotatedKey {
-        registry: RegistryDetails::of(&app, &registry).await?,
-        rotation: RotationReport::of(&app, &rotation),
+        registry: RegistryDetails::load(&app, &registry).await?,
+        rotation: RotationReport::new(&app, &rotation),
         warnings: warnings.iter().map(ToString::to_string).collect(),
     }))
 }
@@ -158,7 +158,7 @@ impl ChangeRegistry {
 }
 
 impl RegistryDetails {
-    async fn of(app: &App, registry: &Registry) -> Result<Self, AdminError> {
+    async fn load(app: &App, registry: &Registry) -> Result<Self, AdminError> {
         let profile = registry.profile();
         let description = registry.key_ring().describe();
         let key_identity = profile.is_cmk().then(|| {
@@ -168,7 +168,7 @@ impl RegistryDetails {
             )
         });
         Ok(Self {
-            report: RegistryReport::of(app, registry).await?,
+            report: RegistryReport::collect(app, registry).await?,
             id: registry.resource_id(),
             sku: profile.sku.to_string(),
             location: profile.location.to_string(),

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::identities::{IdentityReport, PrincipalReport};
+use super::json_body::RequestBody;
 use super::key_bodies::RotationReport;
-use super::sent::Body;
 use super::status::RegistryReport;
 
 /// The body of `POST /_sealyard/registries`. An omitted field has Azure's default, or its resource is created.
@@ -188,15 +188,15 @@ pub struct RotatedKey {
     pub warnings: Vec<String>,
 }
 
-impl Body for CreateRegistry {
+impl RequestBody for CreateRegistry {
     const SHAPE: &'static str = r#"{"name": NAME, "sku"?, "location"?, "resourceGroup"?, "tags"?, "encryption"?: "enabled" or "disabled", "keyIdentifier"?, "identity"?, "userAssignedIdentities"?, "systemAssignedIdentity"?, "policies"?, "strictParity"?}"#;
 }
 
-impl Body for ChangeRegistry {
+impl RequestBody for ChangeRegistry {
     const SHAPE: &'static str = r#"{"sku"?, "tags"?, "encryption"?: "enabled" or "disabled", "assignIdentities"?, "removeIdentities"?, "systemAssignedIdentity"?, "policies"?, "strictParity"?}"#;
 }
 
-impl Body for RotateKey {
+impl RequestBody for RotateKey {
     const SHAPE: &'static str = r#"{"keyIdentifier"?, "identity"?}"#;
 }
 

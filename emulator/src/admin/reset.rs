@@ -8,7 +8,7 @@ use http::Method;
 use serde::{Deserialize, Serialize};
 
 use super::error::AdminError;
-use super::sent::{Body, Sent};
+use super::json_body::{JsonBody, RequestBody};
 use crate::app::App;
 use crate::reset;
 
@@ -47,7 +47,7 @@ pub(super) async fn refuse_changes(
     Ok(next.run(request).await)
 }
 
-impl Body for ResetRequest {
+impl RequestBody for ResetRequest {
     const SHAPE: &'static str = "{}";
 }
 
@@ -65,7 +65,7 @@ pub(super) async fn preview(State(app): State<App>) -> Result<Json<ResetPreview>
 /// `POST /_sealyard/reset`.
 pub(super) async fn reset(
     State(app): State<App>,
-    Sent(request): Sent<ResetRequest>,
+    JsonBody(request): JsonBody<ResetRequest>,
 ) -> Result<Json<ResetReply>, AdminError> {
     let ResetRequest {} = request;
     // A separate task, which runs to its end if the client disconnects.

@@ -9,7 +9,7 @@ use time::OffsetDateTime;
 
 use super::error::AdminError;
 use super::find::find;
-use super::sent::{Body, Sent};
+use super::json_body::{JsonBody, RequestBody};
 use super::wire::wire_name;
 use crate::app::App;
 use crate::registry::Registry;
@@ -93,11 +93,11 @@ fn yes() -> bool {
     true
 }
 
-impl Body for RevokeRequest {
+impl RequestBody for RevokeRequest {
     const SHAPE: &'static str = r#"{"by": "policy", "role", "disable", "delete", "firewall", "vault" or "identity", "wait"?: true or false}"#;
 }
 
-impl Body for RestoreRequest {
+impl RequestBody for RestoreRequest {
     const SHAPE: &'static str = r#"{"by"?: "policy", "role", "disable", "delete", "firewall", "vault" or "identity", "wait"?: true or false}"#;
 }
 
@@ -115,7 +115,7 @@ pub(super) async fn list(
 pub(super) async fn revoke(
     State(app): State<App>,
     Path(name): Path<String>,
-    Sent(request): Sent<RevokeRequest>,
+    JsonBody(request): JsonBody<RevokeRequest>,
 ) -> Result<Json<RevokeReply>, AdminError> {
     revoke_access(&app, &name, request).await.map(Json)
 }
@@ -144,7 +144,7 @@ pub(crate) async fn revoke_access(
 pub(super) async fn restore(
     State(app): State<App>,
     Path(name): Path<String>,
-    Sent(request): Sent<RestoreRequest>,
+    JsonBody(request): JsonBody<RestoreRequest>,
 ) -> Result<Json<RestoreReply>, AdminError> {
     restore_access(&app, &name, request).await.map(Json)
 }

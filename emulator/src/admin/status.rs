@@ -41,7 +41,7 @@ pub struct StatusReport {
     pub admin_token: Option<PathBuf>,
     /// The place of the password that clients need, or `None` if they need none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub password: Option<PasswordPlace>,
+    pub password: Option<PasswordLocation>,
     /// The process id.
     pub pid: u32,
     /// The random id of this run, which `health` reports too.
@@ -90,7 +90,7 @@ pub struct UnfinishedReport {
 /// The place of the password of registries without their own logins.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum PasswordPlace {
+pub enum PasswordLocation {
     /// A file on the emulator's machine.
     File(PathBuf),
     /// The user who started the emulator gave it. The emulator does not store it.
@@ -157,16 +157,16 @@ pub struct KeyReport {
 /// `GET /_sealyard/status`.
 pub(super) async fn status(State(app): State<App>) -> Result<Json<StatusReport>, AdminError> {
     app.state_watch.refresh().await;
-    Ok(Json(StatusReport::of(&app).await?))
+    Ok(Json(StatusReport::collect(&app).await?))
 }
 
 impl StatusReport {
     /// The report of a running emulator.
-    pub async fn of(app: &App) -> Result<Self, crate::registry::Error> {
+    pub async fn collect(app: &App) -> Result<Self, crate::registry::Error> {
         let endpoints = &app.endpoints;
         let mut registries = Vec::new();
         for registry in app.registries.all() {
-            registries.push(RegistryReport::of(app, &registry).await?);
+            registries.push(RegistryReport::collect(app, &registry).await?);
         }
         Ok(Self {
             registry: endpoints.registry().to_owned(),
@@ -180,13 +180,13 @@ impl StatusReport {
                 .guard
                 .asks_for_secrets()
                 .then(|| endpoints.data_dir().join(ADMIN_TOKEN_FILE)),
-            password: PasswordPlace::of(app),
+            password: PasswordLocation::from_app(app),
             pid: std::process::id(),
             instance: endpoints.instance().to_owned(),
             data_dir: endpoints.data_dir().to_owned(),
             ephemeral: app.config.ephemeral,
             registries,
-            clock: ClockReport::of(&app.clock),
+            clock: ClockReport::from_clock(&app.clock),
             unfinished: unfinished(app),
             notices: app.events.notices(),
         })
@@ -213,8 +213,8 @@ fn unfinished(app: &App) -> Vec<UnfinishedReport> {
         .collect()
 }
 
-impl PasswordPlace {
-    fn of(app: &App) -> Option<Self> {
+impl PasswordLocation {
+    fn from_app(app: &App) -> Option<Self> {
         app.config.asks_for_password().then(|| match &app.config.password {
             PasswordSource::Generated => {
                 Self::File(app.endpoints.data_dir().join(REGISTRY_PASSWORD_FILE))
@@ -226,10 +226,13 @@ impl PasswordPlace {
 }
 
 impl RegistryReport {
-    pub(super) async fn of(app: &App, registry: &Registry) -> Result<Self, crate::registry::Error> {
+    pub(super) async fn collect(
+        app: &App,
+        registry: &Registry,
+    ) -> Result<Self, crate::registry::Error> {
         // A registry that was just created has its port by then.
-        app.ports.settle(app).await;
-        let own = app.ports.of(registry.name());
+        app.ports.reconcile(app).await;
+        let own = app.ports.get(registry.name());
         let (url, login_server) = match own {
             Some(own) => (url_of(own.address), login_server(own.address)),
             None if registry.name() == RegistryName::LOCAL => {

@@ -67,7 +67,7 @@ pub(super) async fn add(
 ) -> Result<Response, AdminError> {
     let Query(run) = run?;
     let registry = find(&app, &name)?;
-    let refused = |error| AdminError::from(error).of_registry(registry.name());
+    let refused = |error| AdminError::from(error).with_registry(registry.name());
     let content = registry.content().await.map_err(refused)?;
     let log = body.into_data_stream().map(|chunk| chunk.map_err(|error| error.to_string()));
     let kept = content.add_task_run(run.name, run.status, Box::pin(log)).await?;
@@ -98,7 +98,7 @@ pub(super) async fn log(
     Path((name, id)): Path<(String, String)>,
 ) -> Result<Response, AdminError> {
     let registry = find(&app, &name)?;
-    let refused = |error| AdminError::from(error).of_registry(registry.name());
+    let refused = |error| AdminError::from(error).with_registry(registry.name());
     let content = registry.content().await.map_err(refused)?;
     let (len, log) = content.task_run_log(parse(&id)?).await?;
     let headers = [

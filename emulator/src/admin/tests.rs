@@ -156,9 +156,9 @@ async fn the_clock_moves_only_forward() {
         json_of(app, "POST", "/clock", Some(json!({ "set": "2000-01-01T00:00:00Z" }))).await;
 
     assert_eq!((status, &moved["offset"]), (StatusCode::OK, &json!("PT1H")));
-    let words = refused["error"]["message"].as_str().unwrap();
+    let message = refused["error"]["message"].as_str().unwrap();
     assert_eq!(back, StatusCode::BAD_REQUEST);
-    assert!(words.starts_with("the clock only moves forward, and it is 20"), "{words}");
+    assert!(message.starts_with("the clock only moves forward, and it is 20"), "{message}");
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn an_invalid_body_is_refused_with_the_fields_to_send() {
     let (emulator, _folder) = emulator().await;
     let key = "/registries/local/key";
 
-    for (path, body, words) in [
+    for (path, body, reason) in [
         (
             key,
             json!({}),
@@ -201,7 +201,7 @@ async fn an_invalid_body_is_refused_with_the_fields_to_send() {
         let expected = if path == "/faults" { 400 } else { 422 };
         assert_eq!(status.as_u16(), expected, "{path} {body}: {answer}");
         let message = answer["error"]["message"].as_str().unwrap();
-        assert!(message.contains(words), "{path} {body}: {message}");
+        assert!(message.contains(reason), "{path} {body}: {message}");
         assert!(!message.contains("deserialize"), "{path} {body}: {message}");
     }
 }

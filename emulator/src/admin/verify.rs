@@ -55,9 +55,9 @@ pub(super) async fn verify(
     Path(name): Path<String>,
     body: Bytes,
 ) -> Result<Response, AdminError> {
-    let request = VerifyRequest::of(&body)?;
+    let request = VerifyRequest::parse(&body)?;
     let registry = find(&app, &name)?;
-    let refused = |error| AdminError::from(error).of_registry(registry.name());
+    let refused = |error| AdminError::from(error).with_registry(registry.name());
     let content = registry.content().await.map_err(refused)?;
     let (sender, receiver) = mpsc::channel(4);
     tokio::spawn({
@@ -103,7 +103,7 @@ async fn tell(
             VerifyLine::Verified(verified)
         }
         Err(error) => {
-            let refused = AdminError::from(error).of_registry(registry.name());
+            let refused = AdminError::from(error).with_registry(registry.name());
             VerifyLine::Error(refused.into_report())
         }
     };
@@ -122,8 +122,8 @@ async fn rows_of_the_vault(app: &App) -> Vec<Finding> {
             findings_of_rows(&check, whose, &repair)
         }
         Err(error) => {
-            let words = format!("cannot check the rows: {error}");
-            vec![Finding::new(FindingKind::Row, whose.to_owned(), words)]
+            let message = format!("cannot check the rows: {error}");
+            vec![Finding::new(FindingKind::Row, whose.to_owned(), message)]
         }
     }
 }
@@ -137,7 +137,7 @@ impl VerifyLine {
 }
 
 impl VerifyRequest {
-    fn of(body: &[u8]) -> Result<Self, AdminError> {
+    fn parse(body: &[u8]) -> Result<Self, AdminError> {
         if body.is_empty() {
             return Ok(Self::default());
         }

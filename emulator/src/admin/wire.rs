@@ -12,12 +12,12 @@ pub(super) fn wire_name(value: impl Serialize) -> String {
 }
 
 /// The reason without the prefix of axum, which describes this program's types.
-pub(super) fn reason(words: &str) -> &str {
+pub(super) fn reason(message: &str) -> &str {
     [
         "Failed to deserialize the JSON body into the target type: ",
         "Failed to parse the request body as JSON: ",
     ]
     .into_iter()
-    .find_map(|prefix| words.strip_prefix(prefix))
-    .unwrap_or(words)
+    .find_map(|prefix| message.strip_prefix(prefix))
+    .unwrap_or(message)
 }

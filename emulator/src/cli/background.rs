@@ -30,7 +30,7 @@ impl Files {
     /// The paths for an emulator with this configuration. Creates the folder if it is missing.
     pub(super) fn make(config: &Config) -> Result<Self, CliError> {
         if config.ephemeral {
-            let folder = RuntimeFolder::of_user()?;
+            let folder = RuntimeFolder::for_user()?;
             folder.make()?;
             let name = format!("{PREFIX}{}", hex::encode(rand::random::<[u8; 8]>()));
             let file = |end: &str| folder.path().join(format!("{name}.{end}"));
@@ -80,7 +80,7 @@ pub(super) fn tidy_up(folder: &Path, pid: u32) {
     if is_of(&own, pid) {
         remove(&own);
     }
-    let Ok(runtime) = RuntimeFolder::of_user() else { return };
+    let Ok(runtime) = RuntimeFolder::for_user() else { return };
     let Ok(files) = fs::read_dir(runtime.path()) else { return };
     for file in files.flatten().map(|file| file.path()) {
         let is_ours =

@@ -64,7 +64,7 @@ pub(super) async fn find(global: &GlobalArgs) -> Result<Emulator, CliError> {
 /// The registered emulators that run. Removes the entries of those that do not.
 pub(super) async fn registered() -> Result<Vec<Entry>, CliError> {
     // Without a home folder no emulator can register.
-    let Ok(folder) = RuntimeFolder::of_user() else { return Ok(Vec::new()) };
+    let Ok(folder) = RuntimeFolder::for_user() else { return Ok(Vec::new()) };
     let entries = folder.entries()?;
     let checks = entries.iter().map(|(_, entry)| runs(entry.pid, &entry.registry, &entry.instance));
     let running = join_all(checks).await;
@@ -133,7 +133,7 @@ fn folders_by_instance(named: Option<&Path>) -> Vec<(String, PathBuf)> {
     let report = |folder: &Path| read_endpoints(&folder.join(ENDPOINTS_FILE));
     let named = named.and_then(|folder| Some((report(folder)?.instance, folder.to_owned())));
     // The command can go on without entries that cannot be read.
-    let entries = RuntimeFolder::of_user().and_then(|folder| folder.entries()).unwrap_or_default();
+    let entries = RuntimeFolder::for_user().and_then(|folder| folder.entries()).unwrap_or_default();
     let registered = entries.into_iter().map(|(_, entry)| (entry.instance, entry.data_dir));
     named.into_iter().chain(registered).filter(|(instance, _)| !instance.is_empty()).collect()
 }

@@ -37,7 +37,7 @@ impl LastRun {
         let is_it = |report: &StatusReport| {
             report.registry.parse::<Url>().is_ok_and(|url| url == *endpoint)
         };
-        let entries = RuntimeFolder::of_user().and_then(|folder| folder.entries());
+        let entries = RuntimeFolder::for_user().and_then(|folder| folder.entries());
         let registered = entries.unwrap_or_default().into_iter().map(|(_, entry)| entry.data_dir);
         let known = named.map(Path::to_owned).into_iter().chain(Config::default_data_dir());
         known.chain(registered).find_map(|folder| {

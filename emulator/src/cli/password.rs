@@ -14,7 +14,7 @@ use zeroize::Zeroizing;
 use super::Context;
 use super::client::Emulator;
 use super::error::{CliError, Exit};
-use crate::admin::{PasswordPlace, StatusReport};
+use crate::admin::{PasswordLocation, StatusReport};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -53,8 +53,8 @@ pub(super) fn of_clients(
     report: &StatusReport,
 ) -> Result<Zeroizing<String>, CliError> {
     match &report.password {
-        Some(PasswordPlace::File(file)) => read(emulator, file),
-        Some(PasswordPlace::Given) => Err(CliError::NoPassword(
+        Some(PasswordLocation::File(file)) => read(emulator, file),
+        Some(PasswordLocation::Given) => Err(CliError::NoPassword(
             "cannot print the password: the emulator does not store it; it is the value of SEALYARD_PASSWORD at the start",
         )),
         None => Err(CliError::NoPassword(
@@ -102,7 +102,7 @@ mod tests {
         let there = Emulator::at("http://127.0.0.1:1".parse().unwrap(), None).unwrap();
         let here = Emulator::at("http://127.0.0.1:1".parse().unwrap(), None).unwrap();
         let here = here.on_this_side(true);
-        report.password = Some(PasswordPlace::File(password));
+        report.password = Some(PasswordLocation::File(password));
         report.owner_secret = Some(secret);
 
         assert_eq!(*of_clients(&here, &report).unwrap(), "of clients");
@@ -120,7 +120,7 @@ mod tests {
 
         assert!(words(&report).starts_with("there is no password"));
         assert_eq!(*owner(&here, &report).unwrap(), WELL_KNOWN_SECRET);
-        report.password = Some(PasswordPlace::Given);
+        report.password = Some(PasswordLocation::Given);
         assert!(words(&report).contains("SEALYARD_PASSWORD"));
         report.azure = None;
         assert!(owner(&here, &report).unwrap_err().to_string().contains("mock-keyvault env"));

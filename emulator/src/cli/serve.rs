@@ -19,7 +19,7 @@ use super::output::{count, for_people};
 use super::port_owner::PortOwner;
 use super::serve_args::ServeArgs;
 use super::status::{data_in_words, insecure_registries, state_in_words};
-use crate::admin::{PasswordPlace, StatusReport};
+use crate::admin::{PasswordLocation, StatusReport};
 use crate::config::Config;
 use crate::password::PasswordSource;
 use crate::registry::RegistryName;
@@ -54,7 +54,7 @@ async fn run(config: Config, context: &Context) -> Result<Exit, CliError> {
     };
     let emulator = started.map_err(|error| explained(error, listen, azure_listen))?;
     let app = emulator.app();
-    let report = StatusReport::of(app).await.map_err(io::Error::other)?;
+    let report = StatusReport::collect(app).await.map_err(io::Error::other)?;
     // The folder of an ephemeral emulator, or a variable, can name another emulator.
     let needs_endpoint = app.config.ephemeral || context.global.endpoint.is_some();
     let hints = if needs_endpoint && !context.hints.is_outside() {
@@ -72,7 +72,7 @@ async fn run(config: Config, context: &Context) -> Result<Exit, CliError> {
         _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
         _ = terminate.recv() => tracing::info!("terminated: stopping"),
     }
-    if let Some(words) = waits_for(&emulator.app().under_way.requests()) {
+    if let Some(words) = waits_for(&emulator.app().inflight.requests()) {
         tracing::warn!("{words}");
     }
     // A user who asks twice does not want to wait for running requests.
@@ -159,10 +159,10 @@ fn secrets(report: &StatusReport, hints: &Hints) -> String {
     let mut text = String::new();
     match &report.password {
         None => (),
-        Some(PasswordPlace::Given) => {
+        Some(PasswordLocation::Given) => {
             text += "\nClients log in with any user name and the password that you gave.\n";
         }
-        Some(PasswordPlace::File(_)) => {
+        Some(PasswordLocation::File(_)) => {
             let command = hints.line(&Hint::Password { owner: false });
             let _ = write!(
                 text,

@@ -66,7 +66,7 @@ async fn begin(config: &Config, line: &[OsString], context: &Context) -> Result<
         let folder = &config.data_dir;
         refuse_foreign(folder).map_err(StartError::from)?;
         // The files belong to the emulator that runs or starts already.
-        if let Some(holder) = Holder::of(folder)? {
+        if let Some(holder) = Holder::find(folder)? {
             let in_use = StoreError::InUse { path: folder.clone(), pid: Some(holder.pid()) };
             return Err(StartError::from(in_use).into());
         }
@@ -160,7 +160,7 @@ fn address_of(pid: u32, config: &Config) -> Option<GlobalArgs> {
     if report.is_some_and(|report| report.pid == pid) {
         return Some(GlobalArgs::of_folder(config.data_dir.clone()));
     }
-    let entries = RuntimeFolder::of_user().and_then(|folder| folder.entries()).unwrap_or_default();
+    let entries = RuntimeFolder::for_user().and_then(|folder| folder.entries()).unwrap_or_default();
     let entry = entries.into_iter().find(|(_, entry)| entry.pid == pid)?.1;
     Some(GlobalArgs::of_endpoint(entry.registry.parse().ok()?))
 }

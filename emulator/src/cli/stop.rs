@@ -69,7 +69,7 @@ async fn find(context: &Context) -> Result<(PathBuf, Holder), CliError> {
         Ok(emulator) => emulator,
         // The emulator may not answer yet, or no longer.
         Err(CliError::NotRunning { folder, last }) => {
-            return match Holder::of(&folder)? {
+            return match Holder::find(&folder)? {
                 Some(holder) => Ok((folder, holder)),
                 None => Err(CliError::NotRunning { folder, last }),
             };
@@ -88,7 +88,7 @@ async fn find(context: &Context) -> Result<(PathBuf, Holder), CliError> {
         let report: Option<StatusReport> = read_endpoints(&folder.join(ENDPOINTS_FILE));
         (folder.to_owned(), report.ok_or_else(not_here)?.pid)
     };
-    match Holder::of(&folder)? {
+    match Holder::find(&folder)? {
         // A folder on another machine or in a container can have the same path as a folder here.
         Some(holder) if holder.pid() == pid => Ok((folder, holder)),
         _ => Err(not_seen(&folder)),

@@ -231,15 +231,15 @@ async fn content(State(guard): State<Guard>, request: Request, next: Next) -> Re
         && guard.refuse_foreign_hosts(&request).is_err()
         && !names_a_registry(&request);
     if is_foreign {
-        let words = "the host is not a name of this emulator; if it should be, start the emulator with --hostname-alias";
-        return content_refusal(StatusCode::FORBIDDEN, "DENIED", words);
+        let message = "the host is not a name of this emulator; if it should be, start the emulator with --hostname-alias";
+        return content_refusal(StatusCode::FORBIDDEN, "DENIED", message);
     }
     let has_logins =
         request.extensions().get::<Registry>().is_some_and(|registry| !registry.is_open());
     let secrets = guard.0.secrets.as_ref().filter(|_| !has_logins);
     if secrets.is_some_and(|secrets| !secrets.is_basic(request.headers())) {
-        let words = "log in with any user name and the password in the file registry.password of the data folder";
-        let mut response = content_refusal(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", words);
+        let message = "log in with any user name and the password in the file registry.password of the data folder";
+        let mut response = content_refusal(StatusCode::UNAUTHORIZED, "UNAUTHORIZED", message);
         let challenge = HeaderValue::from_static("Basic realm=\"sealyard\"");
         response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         return response;

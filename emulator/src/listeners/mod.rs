@@ -7,14 +7,14 @@
 mod guard;
 mod names;
 mod ports;
+mod registry_selector;
 mod secrets;
-mod sites;
 mod tls;
 
 pub use self::guard::Guard;
 pub(crate) use self::guard::GuardRefusal;
-pub use self::ports::{Port, Ports, Served};
+pub use self::ports::{Port, Ports, RegistryRoutes};
+pub(crate) use self::registry_selector::{AzureRoutes, RegistrySelector};
 pub use self::secrets::ADMIN_TOKEN_FILE;
 pub(crate) use self::secrets::REGISTRY_PASSWORD_FILE;
-pub(crate) use self::sites::{AzureFront, Site};
 pub(crate) use self::tls::Certificates;

@@ -1,7 +1,7 @@
 //! A port for each registry except `local`, so that docker needs no name resolution: `docker push localhost:5001/app:1`.
 //!
 //! `serve.rs` opens the ports of the existing registries, and lets [`Ports::follow`] open and close ports as registries
-//! are created and deleted. Code that reports about a registry calls [`Ports::settle`] first, so that a new registry has
+//! are created and deleted. Code that reports about a registry calls [`Ports::reconcile`] first, so that a new registry has
 //! its port then. The last port of a registry is a hint in its row. If another program uses that port, the registry listens
 //! on another one until the next start, and the hint stays.
 //!
@@ -24,10 +24,10 @@ use tokio_util::sync::CancellationToken;
 use crate::registry::{Change, Registries, Registry, RegistryName};
 
 /// How many ports after that of `local` are tried for a registry that had none yet. After that, any free port is used.
-const TRIED: u16 = 200;
+const PORTS_TO_TRY: u16 = 200;
 
 /// What the ports serve.
-pub trait Served: Send + Sync {
+pub trait RegistryRoutes: Send + Sync {
     /// The registries, which need a port each.
     fn registries(&self) -> &Registries;
 
@@ -37,9 +37,9 @@ pub trait Served: Send + Sync {
 
 /// The ports of the registries except `local`. Clones share them.
 #[derive(Clone)]
-pub struct Ports(Arc<Shared>);
+pub struct Ports(Arc<PortsInner>);
 
-struct Shared {
+struct PortsInner {
     /// The address of `local`.
     local: SocketAddr,
     /// Whether the user asked for free ports, which ignores the hints.
@@ -78,17 +78,17 @@ impl Ports {
         stop: CancellationToken,
     ) -> Self {
         let (open, followed) = (RwLock::default(), Mutex::default());
-        Self(Arc::new(Shared { local, any, tls, stop, open, followed }))
+        Self(Arc::new(PortsInner { local, any, tls, stop, open, followed }))
     }
 
     /// The port of a registry, if it has its own.
-    pub fn of(&self, registry: &str) -> Option<Port> {
+    pub fn get(&self, registry: &str) -> Option<Port> {
         let open = self.0.open.read().unwrap_or_else(PoisonError::into_inner);
         open.get(registry).map(|open| open.port)
     }
 
     /// Returns when exactly the existing registries have their ports.
-    pub async fn settle(&self, served: &impl Served) {
+    pub async fn reconcile(&self, served: &impl RegistryRoutes) {
         let mut followed = self.0.followed.lock().await;
         let now = *served.registries().changes().borrow();
         if *followed == Some(now) || self.0.stop.is_cancelled() {
@@ -104,7 +104,7 @@ impl Ports {
         let mut reserved: BTreeSet<u16> =
             registries.iter().filter_map(|registry| registry.profile().port).collect();
         for registry in &registries {
-            if self.of(registry.name()).is_none() {
+            if self.get(registry.name()).is_none() {
                 reserved.extend(self.open_for(served, registry, &reserved).await);
             }
         }
@@ -112,10 +112,10 @@ impl Ports {
     }
 
     /// Opens and closes ports as registries are created and deleted, until the emulator stops. The caller spawns it.
-    pub(crate) async fn follow(self, served: impl Served) {
+    pub(crate) async fn follow(self, served: impl RegistryRoutes) {
         let mut changes = served.registries().changes();
         loop {
-            self.settle(&served).await;
+            self.reconcile(&served).await;
             tokio::select! {
                 () = self.0.stop.cancelled() => return,
                 changed = changes.changed() => if changed.is_err() { return },
@@ -135,7 +135,7 @@ impl Ports {
     /// Opens a port for a registry that has none, and returns it.
     async fn open_for(
         &self,
-        served: &impl Served,
+        served: &impl RegistryRoutes,
         registry: &Registry,
         reserved: &BTreeSet<u16>,
     ) -> Option<u16> {
@@ -162,7 +162,7 @@ impl Ports {
             && !self.0.any
             && let Err(error) = served
                 .registries()
-                .change(registry.registry_name(), remembered(address.port()))
+                .change(registry.registry_name(), port_change(address.port()))
                 .await
         {
             tracing::warn!(registry.name = name, %error, "could not store the port: the next start may choose another one");
@@ -226,13 +226,13 @@ impl fmt::Debug for Ports {
     }
 }
 
-fn remembered(port: u16) -> Change {
+fn port_change(port: u16) -> Change {
     Change { port: Some(Some(port)), ..Change::default() }
 }
 
 /// The ports to try, in order: the last one, then those after `local`'s that no other registry claims.
 fn candidates(hint: Option<u16>, local: u16, reserved: &BTreeSet<u16>) -> Vec<u16> {
-    let next = (1..=TRIED).filter_map(|step| local.checked_add(step));
+    let next = (1..=PORTS_TO_TRY).filter_map(|step| local.checked_add(step));
     let free = next.filter(|port| !reserved.contains(port));
     hint.into_iter().chain(free).chain([0]).collect()
 }

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use azure_emulator_core::room::Purpose;
 
-use super::error::{ResetError, of_local, of_registry};
+use super::error::{ResetError, local_error, registry_error};
 use super::vault;
 use crate::app::App;
 use crate::config::VaultChoice;
 use crate::registry::{Error, Intent, Kind, RegistryName};
 
 /// The minimum bytes that a reset needs: for its rows, and for the files that it replaces.
-const ROOM: u64 = 256 << 10;
+const MIN_DISK_SPACE: u64 = 256 << 10;
 
 /// The result of a reset.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,18 +31,18 @@ pub async fn reset(app: &App) -> Result<Reset, ResetError> {
             app.revocations.restore(&registry, app.revocation_context(), None, false).await?;
         }
         if let Some(local) = app.registry(RegistryName::LOCAL) {
-            local.key_ring().dry_run_rotation().await.map_err(|error| of_local(error.into()))?;
+            local.key_ring().dry_run_rotation().await.map_err(|error| local_error(error.into()))?;
         }
     }
-    ensure_room(app).await?;
+    ensure_disk_space(app).await?;
     // A failure here has removed nothing.
     app.scheduler.reset().await?;
     let intents = app.registries.intents();
     let intent = intents.begin(Kind::Reset, &()).await;
-    let intent = intent.map_err(of_local)?;
+    let intent = intent.map_err(local_error)?;
     if let Err(error) = intents.replace_for_reset(&intent).await {
         intent.failed(&error);
-        return Err(of_local(error));
+        return Err(local_error(error));
     }
     carry_out(app, intent).await
 }
@@ -56,7 +56,7 @@ pub async fn resume(app: &App, intent: Intent) -> Result<(), ResetError> {
     let prepared = async {
         app.faults.clear(app.owner()).await?;
         app.scheduler.reset().await?;
-        app.registries.intents().replace_for_reset(&intent).await.map_err(of_local)
+        app.registries.intents().replace_for_reset(&intent).await.map_err(local_error)
     };
     prepared.await.inspect_err(|error| intent.failed(error))?;
     carry_out(app, intent).await.map(drop)
@@ -83,20 +83,20 @@ async fn steps(app: &App, intent: &Intent) -> Result<Vec<String>, ResetError> {
     let mut revocations = app.revocations.lock().await;
     match (&app.config.vault, app.owner()) {
         (VaultChoice::Embedded, Some(owner)) => {
-            vault::make_fresh(owner, &app.config, intent, &mut left).await?;
-            intent.passed().await.map_err(of_local)?;
+            vault::reset_vault(owner, &app.config, intent, &mut left).await?;
+            intent.passed().await.map_err(local_error)?;
             app.registries.leave_local().await?;
             // Vaults that were created meanwhile are kept, and so are their groups.
             let kept = vault::groups(owner).await?;
             app.registries.leave_first_group(&kept).await?;
-            intent.passed().await.map_err(of_local)?;
+            intent.passed().await.map_err(local_error)?;
             revocations.clear().await?;
         }
         (VaultChoice::External(external), _) => {
             for registry in app.registries.all() {
                 revocations.restore(&registry, app.revocation_context()).await?;
             }
-            intent.passed().await.map_err(of_local)?;
+            intent.passed().await.map_err(local_error)?;
             app.registries.leave_local().await?;
             app.registries.leave_first_group(&[]).await?;
             left.push(format!(
@@ -106,33 +106,33 @@ async fn steps(app: &App, intent: &Intent) -> Result<Vec<String>, ResetError> {
         }
         (VaultChoice::Embedded, None) => (),
     }
-    intent.passed().await.map_err(of_local)?;
+    intent.passed().await.map_err(local_error)?;
     // An operation that began before its registry was removed, and failed then, must not continue after the reset.
-    app.registries.intents().replace_for_reset(intent).await.map_err(of_local)?;
+    app.registries.intents().replace_for_reset(intent).await.map_err(local_error)?;
     // Only `local` is left. Its new ring and the end of the reset are one commit.
     for registry in app.registries.all() {
         let name = registry.name();
-        registry.reset(intent).await.map_err(|error| of_registry(name, error))?;
+        registry.reset(intent).await.map_err(|error| registry_error(name, error))?;
     }
     Ok(left)
 }
 
 /// Refuses a reset that a full disk would stop halfway. Removals may use the reserve, but a new vault with a new key may
 /// not.
-async fn ensure_room(app: &App) -> Result<(), ResetError> {
+async fn ensure_disk_space(app: &App) -> Result<(), ResetError> {
     let room = Arc::clone(app.registries.room());
     let asked = tokio::task::spawn_blocking(move || {
-        room.spend(ROOM, Purpose::Removal).map(|()| room.is_tight())
+        room.spend(MIN_DISK_SPACE, Purpose::Removal).map(|()| room.is_tight())
     });
     let asked = asked.await.map_err(io::Error::other).and_then(|asked| asked);
-    let is_tight = asked.map_err(|error| of_local(error.into()))?;
+    let is_tight = asked.map_err(|error| local_error(error.into()))?;
     match app.owner() {
         Some(owner)
             if is_tight
                 && app.config.vault == VaultChoice::Embedded
-                && !vault::is_as_made(owner, &app.config).await? =>
+                && !vault::is_in_initial_state(owner, &app.config).await? =>
         {
-            Err(of_local(Error::DiskFull))
+            Err(local_error(Error::DiskFull))
         }
         _ => Ok(()),
     }

@@ -37,10 +37,10 @@ pub enum ResetError {
     },
 }
 
-pub(super) fn of_local(source: Error) -> ResetError {
-    of_registry(RegistryName::LOCAL, source)
+pub(super) fn local_error(source: Error) -> ResetError {
+    registry_error(RegistryName::LOCAL, source)
 }
 
-pub(super) fn of_registry(name: &str, source: Error) -> ResetError {
+pub(super) fn registry_error(name: &str, source: Error) -> ResetError {
     ResetError::Registry { name: name.to_owned(), source }
 }

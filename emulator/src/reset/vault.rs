@@ -11,7 +11,7 @@ use http::Method;
 use mock_keyvault::KeyPermission;
 use serde_json::{Value, json};
 
-use super::error::{ResetError, of_local};
+use super::error::{ResetError, local_error};
 use crate::config::Config;
 use crate::keys::{KeyId, VaultError, VaultName};
 use crate::registry::{Intent, ResourceGroup};
@@ -20,7 +20,7 @@ use crate::vault::{OwnerVault, ROLES_API, VAULTS_API};
 const LOCAL: &str = "local";
 
 /// Resets the vault to the state of its first start. Adds the items that cannot be reset to `left`.
-pub(super) async fn make_fresh(
+pub(super) async fn reset_vault(
     owner: &OwnerVault,
     config: &Config,
     intent: &Intent,
@@ -39,7 +39,7 @@ pub(super) async fn make_fresh(
             location = vault["location"].clone();
         }
         owner.resource(Method::DELETE, text(&vault["id"]), &[VAULTS_API], None).await?;
-        intent.passed().await.map_err(of_local)?;
+        intent.passed().await.map_err(local_error)?;
     }
     let mut is_kept = false;
     for deleted in owner.deleted_vaults().await? {
@@ -56,7 +56,7 @@ pub(super) async fn make_fresh(
         } else {
             owner.resource(Method::POST, &purge, &[VAULTS_API], None).await?;
         }
-        intent.passed().await.map_err(of_local)?;
+        intent.passed().await.map_err(local_error)?;
     }
     let mode = if is_kept { "recover" } else { "default" };
     let body = json!({ "location": location, "properties": {
@@ -70,7 +70,7 @@ pub(super) async fn make_fresh(
         "/subscriptions/{SUBSCRIPTION}/resourceGroups/sealyard/providers/Microsoft.KeyVault/vaults/{LOCAL}"
     );
     owner.resource(Method::PUT, &path, &[VAULTS_API], Some(&body)).await?;
-    intent.passed().await.map_err(of_local)?;
+    intent.passed().await.map_err(local_error)?;
     if is_kept {
         // A recovered vault has its old settings, so a second step sets the new ones.
         let open = json!({ "properties": {
@@ -91,7 +91,10 @@ fn sku() -> Value {
 }
 
 /// Whether the vault needs no new key for a reset.
-pub(super) async fn is_as_made(owner: &OwnerVault, config: &Config) -> Result<bool, VaultError> {
+pub(super) async fn is_in_initial_state(
+    owner: &OwnerVault,
+    config: &Config,
+) -> Result<bool, VaultError> {
     is_fresh(owner, &registry_key(config)?).await
 }
 

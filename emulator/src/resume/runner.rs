@@ -68,11 +68,11 @@ impl Runner {
     async fn attempt(&self, intent: Intent) {
         tokio::select! {
             () = self.stop.cancelled() => (),
-            () = self.go_on(intent) => (),
+            () = self.resume_intent(intent) => (),
         }
     }
 
-    async fn go_on(&self, intent: Intent) {
+    async fn resume_intent(&self, intent: Intent) {
         let app = &self.app;
         let (id, kind) = (intent.id(), intent.kind());
         let result = match kind {

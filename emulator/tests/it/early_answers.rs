@@ -53,8 +53,8 @@ async fn a_registry_that_requires_a_login_challenges_on_each_of_its_listeners() 
     let team = emulator.create_registry("team1").await.unwrap();
     let change = Change { anonymous: Some(false), ..Change::default() };
     emulator.app().registries.change(team.registry_name(), change).await.unwrap();
-    emulator.app().ports.settle(emulator.app()).await;
-    let port = emulator.app().ports.of("team1").unwrap().address;
+    emulator.app().ports.reconcile(emulator.app()).await;
+    let port = emulator.app().ports.get("team1").unwrap().address;
     let vault = emulator.vault().unwrap();
     let (by_name, by_alias) = ("team1.azurecr.localhost", "team1.azurecr.io");
     let line = "POST /v2/app/blobs/uploads/";

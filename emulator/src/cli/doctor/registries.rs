@@ -71,7 +71,7 @@ fn rotation(repair: &Repair<'_>) -> Option<Finding> {
     let what = format!("{} cannot use the newest version of its key", registry.name);
     let finding = Finding::wrong(Check::Rotation, &blocked.cause, what)
         .of(&registry.name)
-        .because(blocked.words.clone());
+        .because(blocked.message.clone());
     Some(finding.repaired_by(repair_of_rotation(repair, blocked)))
 }
 
@@ -99,7 +99,7 @@ fn repair_of_rotation(repair: &Repair<'_>, blocked: &RotationDiagnosis) -> Optio
 
 /// The cause as a sentence, with the permissions that the identity lacks if that is the cause.
 fn why(registry: &RegistryDiagnosis) -> String {
-    let mut words = registry.words.clone().unwrap_or_default();
+    let mut words = registry.message.clone().unwrap_or_default();
     let missing = registry.rotation.as_ref().map(|rotation| rotation.missing.join(", "));
     if let (Some(missing), Some(key)) =
         (missing.filter(|missing| !missing.is_empty()), &registry.key)

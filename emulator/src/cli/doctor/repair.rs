@@ -178,7 +178,7 @@ mod tests {
             name: "team1".to_owned(),
             state: "unavailable".to_owned(),
             cause: Some(cause.to_owned()),
-            words: None,
+            message: None,
             key: Some(KeyDiagnosis {
                 vault: "kv1".to_owned(),
                 vault_id: None,

@@ -151,7 +151,7 @@ impl Machine {
         Some(Status {
             state: State::Unavailable,
             cause: refusal.cause,
-            message: Some(refusal.message.to_string()),
+            message: Some(refusal.reason.to_string()),
             since: now,
         })
     }

@@ -16,7 +16,7 @@ pub struct Refusal {
     /// The cause; `None` while the vault has not answered.
     pub cause: Option<Cause>,
     /// The message of the cause.
-    pub message: Arc<str>,
+    pub reason: Arc<str>,
     /// The key version that was asked for.
     pub key: KeyId,
     /// When to ask again, if the vault said so.
@@ -36,7 +36,7 @@ impl Refusal {
         Self {
             state: State::Unavailable,
             cause: Some(cause),
-            message: cause.message().into(),
+            reason: cause.message().into(),
             key,
             retry_after,
             identifier: identifier.into(),
@@ -45,7 +45,7 @@ impl Refusal {
 
     /// The same refusal with another message.
     pub(in crate::keys) fn with_message(self, message: &str) -> Self {
-        Self { message: message.into(), ..self }
+        Self { reason: message.into(), ..self }
     }
 
     /// For the state `checking`.
@@ -53,7 +53,7 @@ impl Refusal {
         Self {
             state: State::Checking,
             cause: None,
-            message: "the vault was asked and has not answered yet".into(),
+            reason: "the vault was asked and has not answered yet".into(),
             key,
             retry_after: None,
             identifier: identifier.into(),
@@ -78,7 +78,7 @@ impl Refusal {
 
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Key {}: {}", self.key, self.message)
+        write!(f, "Key {}: {}", self.key, self.reason)
     }
 }
 

@@ -19,13 +19,13 @@ use crate::registry::{Registries, Registry};
 
 /// The registries of a listener: the registry that the `Host` names, or else its own.
 #[derive(Clone, Debug)]
-pub(crate) struct Site {
+pub(crate) struct RegistrySelector {
     registries: Registries,
     /// The registry for requests that name no other.
     own: String,
 }
 
-impl Site {
+impl RegistrySelector {
     /// A listener whose own registry has this name.
     pub(crate) fn new(registries: Registries, own: impl Into<String>) -> Self {
         Self { registries, own: own.into() }
@@ -44,8 +44,12 @@ impl Site {
     }
 }
 
-async fn select(State(site): State<Site>, mut request: Request, next: Next) -> Response {
-    match site.registry(&request) {
+async fn select(
+    State(selector): State<RegistrySelector>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match selector.registry(&request) {
         Ok(registry) => {
             request.extensions_mut().insert(registry);
             next.run(request).await
@@ -63,19 +67,19 @@ fn unknown(name: &str) -> ErrorReply {
 }
 
 /// The emulator's routes on the vault's listener: registries by their names, and its part of the control plane.
-pub(crate) struct AzureFront {
+pub(crate) struct AzureRoutes {
     content: Router,
     arm: Router,
 }
 
-impl AzureFront {
+impl AzureRoutes {
     /// `content` serves every registry by its name, `arm` the paths that [`arm::serves`] takes.
     pub(crate) fn new(content: Router, arm: Router) -> Self {
         Self { content, arm }
     }
 }
 
-impl Front for AzureFront {
+impl Front for AzureRoutes {
     fn router(&self, name: &str, path: &str) -> Option<Router> {
         if is_registry_name(name) {
             return Some(self.content.clone());

@@ -9,15 +9,15 @@ use super::error::AdminError;
 use super::wire::reason;
 
 /// A required body of a request.
-pub(super) trait Body: DeserializeOwned {
+pub(super) trait RequestBody: DeserializeOwned {
     /// All fields with their values. A field with `?` is optional.
     const SHAPE: &'static str;
 }
 
 /// Reads the body of a request.
-pub(super) struct Sent<T>(pub(super) T);
+pub(super) struct JsonBody<T>(pub(super) T);
 
-impl<T: Body, S: Send + Sync> FromRequest<S> for Sent<T> {
+impl<T: RequestBody, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = AdminError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, AdminError> {
@@ -28,9 +28,9 @@ impl<T: Body, S: Send + Sync> FromRequest<S> for Sent<T> {
     }
 }
 
-fn refused<T: Body>(rejection: &JsonRejection) -> AdminError {
-    let words = rejection.body_text();
-    let message = format!("{}; send {}", reason(&words), T::SHAPE);
+fn refused<T: RequestBody>(rejection: &JsonRejection) -> AdminError {
+    let message = rejection.body_text();
+    let message = format!("{}; send {}", reason(&message), T::SHAPE);
     AdminError::new(rejection.status(), "BadRequest", message)
 }
 
@@ -51,7 +51,7 @@ mod tests {
 
     /// Checks that the shape names each field, and each value of each enumeration.
     #[track_caller]
-    fn check<T: Body>() {
+    fn check<T: RequestBody>() {
         let error = |body: serde_json::Value| {
             serde_json::from_value::<T>(body).err().map(|error| error.to_string())
         };

@@ -1,6 +1,6 @@
 //! The requests in progress at the listeners of registries: a stop waits for them.
 //!
-//! [`UnderWay::note`] is a layer of all routes. A request is in progress until its response was sent or given up.
+//! [`InflightRequests::track`] is a layer of all routes. A request is in progress until its response was sent or given up.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use http_body::{Frame, SizeHint};
 
 /// The requests in progress.
 #[derive(Clone, Debug, Default)]
-pub struct UnderWay(Arc<Mutex<Requests>>);
+pub struct InflightRequests(Arc<Mutex<Requests>>);
 
 #[derive(Debug, Default)]
 struct Requests {
@@ -26,7 +26,7 @@ struct Requests {
 /// One request. It ends when this is dropped.
 #[derive(Debug)]
 struct Entry {
-    all: UnderWay,
+    all: InflightRequests,
     number: u64,
 }
 
@@ -36,14 +36,14 @@ struct Answer {
     _request: Entry,
 }
 
-impl UnderWay {
+impl InflightRequests {
     /// The method and path of each request, the oldest first.
     pub fn requests(&self) -> Vec<String> {
         self.with(|requests| requests.open.values().cloned().collect())
     }
 
     /// Registers a request until its response has ended.
-    pub async fn note(State(all): State<Self>, request: Request, next: Next) -> Response {
+    pub async fn track(State(all): State<Self>, request: Request, next: Next) -> Response {
         let entry = all.begin(format!("{} {}", request.method(), request.uri().path()));
         let response = next.run(request).await;
         response.map(|body| Body::new(Answer { body, _request: entry }))
@@ -101,11 +101,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_is_in_progress_until_its_response_has_ended() {
-        let all = UnderWay::default();
+        let all = InflightRequests::default();
         let seen = all.clone();
         let routes = Router::new()
             .route("/v2/", get(async move || format!("{:?}", seen.requests())))
-            .layer(from_fn_with_state(all.clone(), UnderWay::note));
+            .layer(from_fn_with_state(all.clone(), InflightRequests::track));
         let request = Request::get("/v2/?a=b").body(Body::empty()).unwrap();
 
         let response = routes.oneshot(request).await.unwrap();
