@@ -14,7 +14,10 @@ pub(super) async fn metrics(
     State(app): State<App>,
 ) -> Result<([(HeaderName, &'static str); 1], String), AdminError> {
     app.state_watch.refresh().await;
-    let text = app.events.metrics().text(&app.registries.all());
+    let registries = app.registries.all();
+
+    let states = registries.iter().map(|one| (one.name(), one.key_ring().status().state));
+    let text = app.events.metrics().text(states);
     let text = text
         .map_err(|error| AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", error))?;
     Ok(([(header::CONTENT_TYPE, OPEN_METRICS)], text))

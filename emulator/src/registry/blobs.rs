@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use super::blob_stream::BlobStream;
 use super::blocking::blocking;
-use super::damage::{self, ObjectName, StreamSource};
+use super::damage::{self, StreamSource};
 use super::digest::Digest;
 use super::error::Error;
 use super::locks;
 use super::names::RepositoryName;
 use super::object;
+use super::object_name::ObjectName;
 use super::{Content, Parts};
 use crate::store::{ObjectRow, Unlinked};
 

@@ -4,12 +4,10 @@ use std::sync::{Arc, Weak};
 
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
-use zeroize::Zeroizing;
 
-use super::error::Error;
+use super::Parts;
 use super::names::RegistryName;
-use super::{Parts, SERVICE_KEY_FILE};
-use crate::keys::{RingStore, RingStoreError, ServiceKey, State, StoredRing};
+use crate::keys::{RingStore, RingStoreError, State, StoredRing};
 use crate::store::{End, NewRegistryRows, RingRow, Store};
 use sealed_envelope::DataKeyId;
 
@@ -76,19 +74,6 @@ impl RingStore for StoredRings {
 fn row_of(ring: &StoredRing) -> RingRow {
     let entries = ring.entries.iter().map(|(id, entry)| (*id.as_bytes(), entry.clone()));
     RingRow { generation: ring.generation, head: ring.head.clone(), entries: entries.collect() }
-}
-
-/// The service-managed key, read from its file, which the first start creates.
-pub(super) fn service_key(store: &Store) -> Result<ServiceKey, Error> {
-    if let Some(bytes) = store.read_secret_file(SERVICE_KEY_FILE)? {
-        let bytes: [u8; 32] = bytes.as_slice().try_into().map_err(|_| {
-            Error::internal(format!("{SERVICE_KEY_FILE} does not hold a key of 32 bytes"))
-        })?;
-        return Ok(ServiceKey::from_bytes(Zeroizing::new(bytes)));
-    }
-    let key = ServiceKey::generate().map_err(Error::internal)?;
-    store.write_secret_file(SERVICE_KEY_FILE, key.expose())?;
-    Ok(key)
 }
 
 /// Drops the plaintext of open uploads as soon as the key is refused, until the registry is deleted.

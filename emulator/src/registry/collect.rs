@@ -16,32 +16,20 @@ use tokio_util::sync::CancellationToken;
 use super::Parts;
 use super::Registry;
 use super::blocking::blocking;
-use super::damage::ObjectName;
 use super::digest::Digest;
-use super::due::seconds;
 use super::error::Error;
 use super::manifest::ParsedManifest;
 use super::media::ManifestKind;
+use super::names::RECOVERED;
 use super::object;
-use super::recover::RECOVERED;
+use super::object_name::ObjectName;
+use super::settings::CollectOptions;
+use super::times::seconds;
 pub use crate::store::Collected;
 use crate::store::{CollectRules, Kept, Store};
 
 /// How often the background collects, in emulator time.
 const EVERY: Duration = Duration::from_hours(1);
-
-/// When content counts as left behind.
-#[derive(Clone, Copy, Debug)]
-pub struct CollectOptions {
-    /// The age of an unreferenced blob, in emulator time.
-    pub unreferenced_for: Duration,
-    /// The idle time of an upload, in emulator time.
-    pub upload_idle_for: Duration,
-    /// The idle time of all content, in real time.
-    pub really_idle_for: Duration,
-    /// Whether manifests that no tag reaches are removed too, at the age of a blob.
-    pub untagged: bool,
-}
 
 /// The result of a collection.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -66,17 +54,6 @@ pub struct KeptBack {
     /// When the first and the last of them become due, in emulator time, if no client uses them again. If emulator time
     /// stands still, this assumes that it runs.
     pub due: Option<(i64, i64)>,
-}
-
-impl Default for CollectOptions {
-    fn default() -> Self {
-        Self {
-            unreferenced_for: Duration::from_hours(1),
-            upload_idle_for: Duration::from_hours(24),
-            really_idle_for: Duration::from_mins(1),
-            untagged: false,
-        }
-    }
 }
 
 impl Registry {

@@ -7,45 +7,24 @@
 //!
 //! Before an object is served, [`sound_row`] checks for a mark and checks the length of the file. It reads no content.
 
-use std::fmt;
 use std::io;
 use std::sync::{Arc, Weak};
 
 use rustix::io::Errno;
 
 use super::blocking::blocking;
-use super::digest::Digest;
+use super::damage_report::report;
 use super::error::{Error, errno_of};
-use super::names::{Reference, RepositoryName};
-use super::task_runs::TaskRunId;
+use super::names::Reference;
+use super::object_name::{DamagedObject, ObjectName};
 use super::{Content, Parts};
 use crate::keys::KeyError;
-pub use crate::store::Damage;
+use crate::store::Damage;
 use crate::store::{ObjectRow, StoreError};
-use sealed_envelope::{ObjectKind, OpenError};
+use sealed_envelope::OpenError;
 
 /// The maximum number of lookups of an object that is being replaced meanwhile.
 pub(super) const TRIES: usize = 10;
-
-/// The name of a stored object.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum ObjectName {
-    /// A blob of the registry.
-    Blob(Digest),
-    /// A manifest of one repository.
-    Manifest(RepositoryName, Digest),
-    /// The log of a task run.
-    Log(TaskRunId, Digest),
-}
-
-/// An object that cannot be served.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DamagedObject {
-    /// The object.
-    pub object: ObjectName,
-    /// The damage.
-    pub damage: Damage,
-}
 
 /// The object behind a stream, to mark it if it is damaged. It does not keep the registry open.
 #[derive(Clone)]
@@ -56,22 +35,6 @@ pub(super) struct StreamSource {
 }
 
 impl ObjectName {
-    /// Its digest.
-    pub fn digest(&self) -> &Digest {
-        match self {
-            Self::Blob(digest) | Self::Manifest(_, digest) | Self::Log(_, digest) => digest,
-        }
-    }
-
-    /// The kind of its sealed file.
-    pub(super) fn kind(&self) -> ObjectKind {
-        match self {
-            Self::Blob(_) => ObjectKind::Blob,
-            Self::Manifest(..) => ObjectKind::Manifest,
-            Self::Log(..) => ObjectKind::Log,
-        }
-    }
-
     /// The error for a missing object.
     pub(super) fn unknown(&self) -> Error {
         match self {
@@ -92,26 +55,6 @@ impl ObjectName {
             }
             Self::Log(run, _) => store.task_run(registry, run.number())?.map(|row| row.run.log),
         })
-    }
-}
-
-impl fmt::Display for ObjectName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Blob(digest) => write!(f, "blob {digest}"),
-            Self::Manifest(repository, digest) => write!(f, "manifest {repository}@{digest}"),
-            Self::Log(run, _) => write!(f, "log of run {run}"),
-        }
-    }
-}
-
-impl fmt::Display for DamagedObject {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot serve the {}: {}", self.object, self.damage)?;
-        match self.object {
-            ObjectName::Blob(_) | ObjectName::Manifest(..) => f.write_str("; push it again"),
-            ObjectName::Log(..) => Ok(()),
-        }
     }
 }
 
@@ -220,7 +163,7 @@ pub(super) fn note(
 ) {
     let now = parts.clock.unix_now();
     match parts.store.mark_damaged(&parts.name, row, damage, words, now) {
-        Ok(true) => parts.broken.found(parts, object, damage, words),
+        Ok(true) => report(parts, object, damage, words),
         Ok(false) => (),
         Err(error) => {
             tracing::warn!(%object, %damage, %error, "cannot mark an object as damaged");

@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 
 use super::blocking::blocking;
 use super::error::Error;
+use super::times::seconds;
 use super::{Parts, Registry, TaskRun};
 use crate::keys::Cause;
 
@@ -73,9 +74,4 @@ fn expire_uploads(parts: &Parts) -> Result<(), Error> {
         tracing::info!(registry.name = parts.name, uploads, bytes, "uploads have expired");
     }
     Ok(())
-}
-
-/// A duration in the unit of stored times. A duration that is too long is limited so that a little more can be added.
-pub(super) fn seconds(span: Duration) -> i64 {
-    i64::try_from(span.as_secs()).unwrap_or(i64::MAX / 2)
 }

@@ -17,7 +17,6 @@ use time::OffsetDateTime;
 use tokio::sync::broadcast;
 
 use super::audit::AuditLog;
-use super::intents::Kind;
 use super::metrics::Metrics;
 use super::names::RegistryName;
 use crate::keys::{AuditSink, AuditUnavailable, KeyEvent, KeyEventKind, KeyUse};
@@ -99,12 +98,12 @@ impl Events {
     pub(super) fn blocked(
         &self,
         at: OffsetDateTime,
-        kind: Kind,
+        operation: &str,
         registry: Option<String>,
         why: String,
     ) {
         let registry = registry.unwrap_or_else(|| RegistryName::LOCAL.to_owned());
-        let what = KeyEventKind::OperationBlocked { operation: kind.name().to_owned(), why };
+        let what = KeyEventKind::OperationBlocked { operation: operation.to_owned(), why };
         self.put(KeyEvent { at, registry, what });
     }
 

@@ -9,11 +9,11 @@ use serde::Deserialize;
 
 use super::Parts;
 use super::blocking::blocking;
-use super::damage::ObjectName;
 use super::digest::Digest;
 use super::error::Error;
 use super::names::RepositoryName;
 use super::object;
+use super::object_name::ObjectName;
 use crate::store::ManifestRow;
 
 /// A longer config is not read. Configs of images have a few kilobytes.

@@ -13,7 +13,6 @@ use std::sync::Arc;
 use super::blocking::blocking;
 use super::digest::Digest;
 use super::error::Error;
-use super::manifests::require_repository;
 use super::names::{Reference, RepositoryName, Tag};
 use super::{Content, Parts};
 use crate::store::{Attributes, Lockable, Locked};
@@ -105,4 +104,11 @@ fn require(
         }
         _ => Ok(()),
     }
+}
+
+pub(super) fn require_repository(parts: &Parts, repository: &RepositoryName) -> Result<(), Error> {
+    if parts.store.repository_exists(&parts.name, repository.as_str())? {
+        return Ok(());
+    }
+    Err(Error::RepositoryUnknown(repository.clone()))
 }

@@ -8,13 +8,15 @@ use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
 use super::blocking::blocking;
-use super::damage::{self, ObjectName};
+use super::damage::{self};
 use super::digest::{Algorithm, Digest};
 use super::error::Error;
 use super::locks;
+use super::locks::require_repository;
 use super::manifest::{MAX_MANIFEST_LEN, ParsedManifest};
 use super::names::{Reference, RepositoryName, Tag};
 use super::object;
+use super::object_name::ObjectName;
 use super::{Content, Parts};
 use crate::keys::KeyLease;
 use crate::store::{
@@ -508,11 +510,4 @@ fn find(
         require_repository(parts, repository)?;
         Err(Error::ManifestUnknown(reference.clone()))
     }
-}
-
-pub(super) fn require_repository(parts: &Parts, repository: &RepositoryName) -> Result<(), Error> {
-    if parts.store.repository_exists(&parts.name, repository.as_str())? {
-        return Ok(());
-    }
-    Err(Error::RepositoryUnknown(repository.clone()))
 }

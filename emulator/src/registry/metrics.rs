@@ -13,9 +13,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry as Families;
 
-use super::Registry;
-use super::damage::Damage;
 use crate::keys::{Cause, KeyEvent, KeyEventKind, KeyOperation, KeyUse, Purpose, State};
+use crate::store::Damage;
 
 /// The metrics.
 pub struct Metrics {
@@ -94,13 +93,14 @@ impl Metrics {
     }
 
     /// The text that Prometheus reads, with the states of these registries.
-    pub fn text(&self, registries: &[Registry]) -> Result<String, fmt::Error> {
+    pub fn text<'a>(
+        &self,
+        registries: impl IntoIterator<Item = (&'a str, State)>,
+    ) -> Result<String, fmt::Error> {
         self.states.clear();
-        for registry in registries {
-            let now = registry.key_ring().status().state;
+        for (registry, now) in registries {
             for state in [State::Active, State::Checking, State::Unavailable] {
-                let labels =
-                    StateLabels { registry: registry.name().to_owned(), state: state.name() };
+                let labels = StateLabels { registry: registry.to_owned(), state: state.name() };
                 self.states.get_or_create(&labels).set(i64::from(state == now));
             }
         }

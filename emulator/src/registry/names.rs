@@ -11,6 +11,9 @@ use thiserror::Error;
 
 use super::digest::Digest;
 
+/// The repository of recovered content.
+pub const RECOVERED: &str = "recovered/files";
+
 /// The maximum length of a repository name that clients can use: they add a host and keep the sum below 256 bytes.
 const MAX_REPOSITORY_LEN: usize = 255;
 const MAX_TAG_LEN: usize = 128;

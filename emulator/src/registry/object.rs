@@ -11,8 +11,9 @@ use zeroize::Zeroizing;
 
 use super::Parts;
 use super::blocking::blocking;
-use super::damage::{ObjectName, TRIES, after_failure};
+use super::damage::{TRIES, after_failure};
 use super::error::Error;
+use super::object_name::ObjectName;
 use crate::keys::{KeyLease, LeaseEnded, RenewalWait};
 use crate::store::ObjectRow;
 use sealed_envelope::{Binding, Header, OpenError, Opener};

@@ -26,9 +26,10 @@ use super::identity::{AssignedIdentity, Identity, Platform};
 use super::intents::{Intent, Intents};
 use super::manage_error::{ManageError, Warning};
 use super::names::RegistryName;
+use super::opening::Opening;
 use super::profile::Profile;
 use super::resource::{Location, Tags};
-use super::{Error, Opening, Registry, Settings, audit, collect};
+use super::{Error, Registry, Settings, audit, collect};
 use crate::keys::IdentityId;
 use crate::store::{End, Store};
 

@@ -1,50 +1,28 @@
 //! Resets a registry: deletes all content, and its state in memory, and creates a new ring of data keys.
 //!
-//! Content waits at [`Gate`] until a reset has ended. Requests that passed it before find missing rows and an unknown
+//! Content waits at the gate (`parts/gate.rs`) until a reset has ended. Requests that passed it before find missing rows and an unknown
 //! data key: an open upload gets the error that there is no such upload, a stream breaks, and nothing incomplete
 //! remains. Content acknowledged before the reset is deleted; content acknowledged after it stays.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use tokio::sync::RwLock;
-
-use super::blocking::blocking;
 use super::error::Error;
 use super::intents::Intent;
 use super::manage_error::ManageError;
 use super::names::RegistryName;
 use super::resource::{IdentityRef, ResourceGroup, Tags};
-use super::{Change, Content, Registries, Registry, UploadId};
+use super::{Change, Registries, Registry};
 use crate::store::End;
-
-/// Blocks content while a reset runs.
-#[derive(Debug, Default)]
-pub(super) struct Gate {
-    lock: RwLock<()>,
-    resets: AtomicU64,
-}
-
-impl Gate {
-    /// Waits until no reset runs. Returns the number of resets so far.
-    pub(super) async fn pass(&self) -> u64 {
-        drop(self.lock.read().await);
-        self.resets.load(Ordering::Acquire)
-    }
-}
 
 impl Registry {
     /// Deletes all content, and starts again with the key that the registry was opened with. If the vault refuses that
     /// key, it fails without any change. `intent` ends in the same commit.
     pub async fn reset(&self, intent: &Intent) -> Result<(), Error> {
         let parts = &self.0;
-        let alone = parts.gate.lock.write().await;
+        let alone = parts.gate.close().await;
         parts.ring.reinitialize(Some(intent.id())).await?;
         parts.sessions.forget();
         parts.recent.retain(|_| false);
         parts.broken.forget();
-        parts.gate.resets.fetch_add(1, Ordering::Release);
-        drop(alone);
+        alone.note_reset();
         Ok(())
     }
 }
@@ -94,22 +72,5 @@ impl Registries {
             }
         }
         Ok(())
-    }
-}
-
-impl Content {
-    /// The error for a failed request for an upload: that there is no such upload, if a reset removed it meanwhile.
-    pub(super) async fn told_of_upload(&self, id: UploadId, error: Error) -> Error {
-        if !matches!(error, Error::Internal(_)) {
-            return error;
-        }
-        self.0.gate.pass().await;
-        let parts = Arc::clone(&self.0);
-        let found =
-            blocking(move || Ok::<_, Error>(parts.store.upload(&parts.name, &id.to_string())?));
-        match found.await {
-            Ok(None) => Error::UploadUnknown(id),
-            _ => error,
-        }
     }
 }

@@ -6,8 +6,6 @@
 //!
 //! This module does not run tasks.
 
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,11 +16,13 @@ use tokio::runtime::Handle;
 
 use super::blob_stream::BlobStream;
 use super::blocking::{blocking, blocking_with_key};
-use super::damage::{ObjectName, StreamSource};
+use super::damage::StreamSource;
 use super::digest::{Algorithm, Digest, Hasher};
-use super::due::seconds;
 use super::error::Error;
+use super::ids::TaskRunId;
 use super::object;
+use super::object_name::ObjectName;
+use super::times::seconds;
 use super::uploads::{Body, nothing_arrived_for};
 use super::{Content, Registry};
 use crate::store::{NewTaskRun, ObjectRow, TaskRunRow};
@@ -37,15 +37,6 @@ const MAX_NAME_LEN: usize = 256;
 /// How long a run is kept with a customer-managed key, and without one.
 const RETENTION_WITH_KEY: Duration = Duration::from_hours(24);
 const RETENTION_WITHOUT_KEY: Duration = Duration::from_hours(30 * 24);
-
-/// The id of a run, such as `cb1`. Numbers are never reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TaskRunId(u64);
-
-/// A text that is not the id of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the id of a run must be cb and a number, such as cb1")]
-pub struct InvalidTaskRunId;
 
 /// The result of a run, in Azure's terms.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,33 +71,6 @@ pub struct TaskRun {
     pub ends: OffsetDateTime,
     /// Length of the log in bytes.
     pub log_len: u64,
-}
-
-impl FromStr for TaskRunId {
-    type Err = InvalidTaskRunId;
-
-    fn from_str(text: &str) -> Result<Self, InvalidTaskRunId> {
-        let number = text.strip_prefix("cb").ok_or(InvalidTaskRunId)?;
-        let is_canonical =
-            number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');
-        number.parse().ok().filter(|_| is_canonical).map(Self).ok_or(InvalidTaskRunId)
-    }
-}
-
-impl TaskRunId {
-    pub(super) fn of(number: u64) -> Self {
-        Self(number)
-    }
-
-    pub(super) fn number(self) -> u64 {
-        self.0
-    }
-}
-
-impl fmt::Display for TaskRunId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cb{}", self.0)
-    }
 }
 
 impl Content {
@@ -194,7 +158,7 @@ impl Content {
     /// The log of a run, and its length. The trailer is authenticated before this returns.
     pub async fn task_run_log(&self, id: TaskRunId) -> Result<(u64, BlobStream), Error> {
         let parts = Arc::clone(&self.0);
-        let found = blocking(move || parts.store.task_run(&parts.name, id.0)).await?;
+        let found = blocking(move || parts.store.task_run(&parts.name, id.number())).await?;
         let row = found.ok_or(Error::TaskRunUnknown(id))?;
         let digest: Digest = row.run.digest.parse()?;
         let name = ObjectName::Log(id, digest);
@@ -219,14 +183,15 @@ impl Registry {
     /// A run.
     pub async fn task_run(&self, id: TaskRunId) -> Result<TaskRun, Error> {
         let parts = Arc::clone(&self.0);
-        let found = blocking(move || parts.store.task_run(&parts.name, id.0)).await?;
+        let found = blocking(move || parts.store.task_run(&parts.name, id.number())).await?;
         found.map(TaskRun::from).ok_or(Error::TaskRunUnknown(id))
     }
 
     /// Deletes a run with its log. Needs no key, because it opens nothing.
     pub async fn delete_task_run(&self, id: TaskRunId) -> Result<(), Error> {
         let parts = Arc::clone(&self.0);
-        let removed = blocking(move || parts.store.remove_task_run(&parts.name, id.0)).await?;
+        let removed =
+            blocking(move || parts.store.remove_task_run(&parts.name, id.number())).await?;
         if removed { Ok(()) } else { Err(Error::TaskRunUnknown(id)) }
     }
 }
@@ -261,39 +226,13 @@ impl From<TaskRunRow> for TaskRun {
             OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
         };
         Self {
-            id: TaskRunId(number),
+            id: TaskRunId::of(number),
             name: run.name,
             status: TaskRunStatus::of(&run.status),
             created: at(run.created),
             finished: at(run.finished),
             ends: at(run.ends),
             log_len: run.log.size,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn the_id_of_a_run_has_one_form() {
-        assert_eq!("cb12".parse(), Ok(TaskRunId(12)));
-        for text in
-            ["", "cb", "cb0", "cb01", "cb-1", "cb+1", "12", "CB1", "cb1 ", "cb99999999999999999999"]
-        {
-            assert!(text.parse::<TaskRunId>().is_err(), "{text}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_parsed_run_id_is_written_unchanged(text in "(cb)?[0-9a-z+-]{0,22}") {
-            if let Ok(id) = text.parse::<TaskRunId>() {
-                prop_assert_eq!(id.to_string(), text);
-            }
         }
     }
 }

@@ -10,7 +10,8 @@ use super::password::Password;
 use super::tokens::PasswordName;
 use crate::keys::ServiceKey;
 use crate::registry::blocking::blocking;
-use crate::registry::{Error, Parts, Registry, cmk};
+use crate::registry::service_key::service_key;
+use crate::registry::{Error, Parts, Registry};
 use crate::store::AccessRow;
 
 /// The purpose that the sealed passwords are bound to.
@@ -121,7 +122,7 @@ pub(super) fn settings(parts: &Parts) -> Result<AccessSettings, Error> {
 /// Whether a guess is one of the passwords of the admin user. Compares both. Blocks.
 pub(super) fn is_password(parts: &Parts, guess: &str) -> Result<bool, Error> {
     let row = parts.store.access(&parts.name)?;
-    let key = cmk::service_key(&parts.store)?;
+    let key = service_key(&parts.store)?;
     let mut right = false;
     for sealed in &row.admin_passwords {
         right |= open(parts, &key, sealed)?.is(guess);
@@ -135,7 +136,7 @@ fn ensure_passwords(
     row: AccessRow,
     renew: Option<PasswordName>,
 ) -> Result<[Password; 2], Error> {
-    let key = cmk::service_key(&parts.store)?;
+    let key = service_key(&parts.store)?;
     let is_as_asked = renew.is_none() && row.admin_passwords.len() == PasswordName::BOTH.len();
     let row = if is_as_asked { row } else { make_passwords(parts, &key, renew)? };
     match row.admin_passwords.as_slice() {

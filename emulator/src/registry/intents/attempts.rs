@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::intent::Intent;
+use super::kind::Kind;
+use super::list::Intents;
 use super::replace::held_by_reset;
 use super::waiting::Entry;
-use super::{Intent, Intents, Kind};
 
 impl Intents {
     /// Takes the oldest operation whose attempt is due and that `is_wanted` accepts, for the runner.
@@ -72,7 +74,7 @@ impl Intents {
         };
         if is_news {
             tracing::warn!(operation = %kind, why, "{} failed and is retried", kind.words());
-            self.0.events.blocked(self.0.clock.now(), kind, registry, why);
+            self.0.events.blocked(self.0.clock.now(), kind.name(), registry, why);
         }
     }
 }

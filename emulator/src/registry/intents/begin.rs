@@ -7,8 +7,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use super::intent::Intent;
+use super::kind::Kind;
+use super::list::{Intents, PURPOSE, millis};
 use super::waiting::Entry;
-use super::{Intent, Intents, Kind, PURPOSE, millis};
 use crate::registry::Error;
 use crate::registry::blocking::blocking;
 use crate::store::IntentRow;

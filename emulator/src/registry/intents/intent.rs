@@ -9,8 +9,9 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::kind::Kind;
+use super::list::{Intents, Outcome, millis};
 use super::waiting::{Entry, State};
-use super::{Intents, Kind, Outcome, millis};
 use crate::registry::Error;
 use crate::registry::blocking::blocking;
 use crate::store::{End, IntentNote, OutcomeRow};

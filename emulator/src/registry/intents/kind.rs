@@ -4,6 +4,9 @@ use std::fmt;
 
 use azure_emulator_core::room::Purpose;
 
+/// The parameters that name the subject of an operation.
+pub(super) const SUBJECTS: [&str; 3] = ["registry", "group", "identity"];
+
 /// The kind of an operation. The name is the format on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {

@@ -8,16 +8,18 @@ use azure_emulator_core::clock::Clock;
 use time::OffsetDateTime;
 use tokio::sync::Notify;
 
+use super::kind::Kind;
+use super::list::{ENDS_PER_SWEEP, Inner, Intents, PURPOSE};
 use super::waiting::Entry;
-use super::{ENDS_PER_SWEEP, Inner, Intents, Kind, PURPOSE};
+use crate::registry::Error;
 use crate::registry::events::Events;
-use crate::registry::{Error, cmk};
+use crate::registry::service_key::service_key;
 use crate::store::{IntentRow, Store};
 
 impl Intents {
     /// Reads the unfinished operations. Each waits for its first attempt in this run.
     pub fn open(store: Arc<Store>, clock: Clock, events: Events) -> Result<Self, Error> {
-        let key = cmk::service_key(&store)?;
+        let key = service_key(&store)?;
         let rows = store.intents()?;
         let intents = Self(Arc::new(Inner {
             store,
@@ -32,7 +34,7 @@ impl Intents {
             // The first end removes the outcomes that an earlier run has left.
             ends: AtomicUsize::new(ENDS_PER_SWEEP),
             #[cfg(test)]
-            stop: crate::registry::tests::stop::Stop::default(),
+            stop: super::stop::Stop::default(),
         }));
         for row in rows {
             intents.add(row);

@@ -15,14 +15,13 @@ use std::sync::atomic::Ordering;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::intent::Intent;
+use super::kind::{Kind, SUBJECTS};
+use super::list::{ENDS_PER_SWEEP, Intents, millis};
 use super::waiting::{Entry, State};
-use super::{ENDS_PER_SWEEP, Intent, Intents, Kind, millis};
 use crate::registry::Error;
 use crate::registry::blocking::blocking;
 use crate::store::{End, OutcomeRow};
-
-/// The parameters that name the subject of an operation.
-pub(super) const SUBJECTS: [&str; 3] = ["registry", "group", "identity"];
 
 impl Intents {
     /// Ends the interrupted operations of these kinds on the subject that wait, or whose next attempt waits for the

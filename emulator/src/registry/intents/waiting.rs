@@ -6,8 +6,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::Kind;
-use super::replace::SUBJECTS;
+use super::kind::{Kind, SUBJECTS};
 
 /// The time from the first failed attempt to the next one, in real time. It doubles with each attempt.
 const FIRST_REST: Duration = Duration::from_secs(1);

@@ -30,11 +30,9 @@ use self::rings::Rings;
 use super::blocking::blocking;
 use super::error::Error;
 use super::identity::Platform;
+use super::names::RECOVERED;
 use super::verify::Finding;
 use crate::store::{FileId, Store};
-
-/// The repository of recovered content.
-pub const RECOVERED: &str = "recovered/files";
 
 /// How many files are read at the same time.
 const PARALLEL: usize = 2;

@@ -15,6 +15,7 @@ use super::super::resource::IdentityResource;
 use super::super::{Events, audit, cmk};
 use super::Recovered;
 use crate::keys::{KeyRing, RingConfig, VaultAccess};
+use crate::registry::service_key::service_key;
 use crate::store::{End, IdentityRow, NewRegistryRows, RegistryRecord, RingMirror, RingRow, Store};
 use sealed_envelope::DataKeyId;
 
@@ -98,7 +99,7 @@ async fn open(
     let (name, profile) = Profile::of_record(record)?;
     let service_key = blocking({
         let store = Arc::clone(store);
-        move || cmk::service_key(&store)
+        move || service_key(&store)
     })
     .await?;
     let config = RingConfig {

@@ -7,17 +7,17 @@ mod creation;
 mod deletion;
 mod platform;
 mod recover;
-pub(crate) mod stop;
 mod streams;
 mod upload_limit;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use azure_emulator_core::clock::Clock;
 
 use self::platform::{FakePlatform, Shared};
 use super::*;
-use crate::store::{Durability, StoreError};
+use crate::store::{Durability, Store, StoreError};
 
 /// Opens the registries of a folder, with a minimal platform.
 async fn open(folder: &tempfile::TempDir, platform: &Arc<FakePlatform>) -> Registries {

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use fs_err::File;
 
-use super::session::Session;
-use super::writer::{WriteBack, Writer};
 use super::{UploadId, UploadStatus};
 use crate::keys::KeyLease;
 use crate::registry::blocking::blocking;
 use crate::registry::digest::{Algorithm, Hasher};
 use crate::registry::error::Error;
 use crate::registry::names::RepositoryName;
+use crate::registry::parts::Session;
+use crate::registry::parts::{WriteBack, Writer};
 use crate::registry::{Content, locks, upload_limit};
 use crate::store::{FileId, StoreError, UploadRow};
 use sealed_envelope::{Binding, ObjectKind, SEGMENT_LEN, Sealer};

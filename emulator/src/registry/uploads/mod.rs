@@ -12,19 +12,18 @@
 //! - When the key is refused, all writers are dropped, and with them the plaintext tails.
 
 mod begin;
-mod id;
+
 mod pour;
 mod publish;
 mod requests;
-mod session;
 mod writer;
 
 use bytes::Bytes;
 use futures::Stream;
 
-pub use self::id::UploadId;
+use super::ids::UploadId;
+
 pub(in crate::registry) use self::pour::nothing_arrived_for;
-pub(in crate::registry) use self::session::Sessions;
 
 /// The progress of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -8,12 +8,12 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use tokio::task::JoinHandle;
 
-use super::session::{Session, lock};
-use super::writer::Writer;
 use super::{Body, ChunkHeaders, UploadId};
 use crate::registry::Content;
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
+use crate::registry::parts::Writer;
+use crate::registry::parts::{Session, lock};
 use crate::store::UploadRow;
 
 /// The size of a batch, in bytes.

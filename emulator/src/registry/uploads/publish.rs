@@ -7,11 +7,11 @@ use tokio::runtime::Handle;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use super::UploadId;
-use super::writer::Writer;
 use crate::keys::KeyLease;
 use crate::registry::blocking::blocking_with_key;
 use crate::registry::digest::{Algorithm, Digest, Hasher};
 use crate::registry::error::Error;
+use crate::registry::parts::Writer;
 use crate::registry::{Content, Parts};
 use crate::store::{ObjectRow, StoreError, UploadRow};
 use sealed_envelope::{Binding, ObjectKind, Scanner, Sealer};

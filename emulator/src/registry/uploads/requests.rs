@@ -5,14 +5,15 @@ use std::sync::atomic::Ordering;
 
 use tokio::runtime::Handle;
 
-use super::session::{Session, lock};
-use super::writer::{Writer, unknown};
+use super::writer::unknown;
 use super::{Body, ChunkHeaders, UploadId, UploadStatus};
 use crate::registry::Content;
 use crate::registry::blocking::{blocking, blocking_with_key};
 use crate::registry::digest::Digest;
 use crate::registry::error::Error;
 use crate::registry::names::RepositoryName;
+use crate::registry::parts::Writer;
+use crate::registry::parts::{Session, lock};
 use sealed_envelope::DataKeyId;
 
 impl Content {
@@ -174,5 +175,22 @@ impl Content {
         session.received.store(writer.sealer.len(), Ordering::Release);
         *slot = Some(writer);
         Ok(told)
+    }
+}
+
+impl Content {
+    /// The error for a failed request for an upload: that there is no such upload, if a reset removed it meanwhile.
+    pub(super) async fn told_of_upload(&self, id: UploadId, error: Error) -> Error {
+        if !matches!(error, Error::Internal(_)) {
+            return error;
+        }
+        self.0.gate.pass().await;
+        let parts = Arc::clone(&self.0);
+        let found =
+            blocking(move || Ok::<_, Error>(parts.store.upload(&parts.name, &id.to_string())?));
+        match found.await {
+            Ok(None) => Error::UploadUnknown(id),
+            _ => error,
+        }
     }
 }

@@ -1,12 +1,10 @@
-//! The writer of an upload: hashes, seals and writes, and reads an unfinished file back.
+//! The work of an upload's writer: hashes, seals and writes, and reads an unfinished file back.
 
 use std::io::{Seek as _, SeekFrom};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fs_err::File;
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::keys::KeyLease;
@@ -14,27 +12,9 @@ use crate::registry::Parts;
 use crate::registry::blocking::{blocking, key_place};
 use crate::registry::digest::Hasher;
 use crate::registry::error::Error;
+use crate::registry::parts::{WriteBack, Writer};
 use crate::store::{StoreError, UploadRow};
 use sealed_envelope::{Binding, ObjectKind, Scanner, Sealer};
-
-/// How many bytes are written before they are sent to the disk early, so that the sync at the end is short.
-const WRITE_BACK_LEN: u64 = 32 << 20;
-
-/// The two halves of the pass, which work on the same batch at the same time.
-pub(super) struct Writer {
-    pub(super) sealer: Sealer<File>,
-    pub(super) hasher: Hasher,
-    pub(super) lease: KeyLease,
-    pub(super) write_back: WriteBack,
-}
-
-/// Sends written bytes to the disk early.
-pub(super) struct WriteBack {
-    file: Arc<File>,
-    asked_at: u64,
-    running: Option<JoinHandle<()>>,
-    wanted: bool,
-}
 
 /// The error that the upload of this row has ended.
 pub(super) fn unknown(row: &UploadRow) -> Error {
@@ -96,22 +76,5 @@ impl Writer {
         file.seek(SeekFrom::Start(recovered.file_len()))?;
         let write_back = WriteBack::new(&file, parts.settings.write_back)?;
         Ok(Self { sealer: Sealer::resume(file, recovered), hasher, lease, write_back })
-    }
-}
-
-impl WriteBack {
-    pub(super) fn new(file: &File, wanted: bool) -> Result<Self, Error> {
-        Ok(Self { file: Arc::new(file.try_clone()?), asked_at: 0, running: None, wanted })
-    }
-
-    /// Starts a sync of its own if enough was written since the last one and none is running. Its result is ignored:
-    /// the sync before the answer decides, and it also reports earlier errors.
-    fn after(&mut self, written: u64) {
-        let idle = self.running.as_ref().is_none_or(JoinHandle::is_finished);
-        if self.wanted && idle && written - self.asked_at.min(written) >= WRITE_BACK_LEN {
-            self.asked_at = written;
-            let file = Arc::clone(&self.file);
-            self.running = Some(tokio::task::spawn_blocking(move || drop(file.sync_data())));
-        }
     }
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::{Finding, Verified};
 use crate::registry::Content;
 use crate::registry::blocking::blocking;
-use crate::registry::damage::ObjectName;
 use crate::registry::error::Error;
+use crate::registry::object_name::ObjectName;
 use crate::store::{Store, StoreError};
 
 impl Content {

@@ -9,7 +9,6 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Weak};
-use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
@@ -25,17 +24,6 @@ use sealed_envelope::{Binding, Header, OpenError, Opener};
 
 /// The number of objects read at a time.
 const PAGE: usize = 64;
-
-/// The amount and frequency of background verification.
-#[derive(Clone, Copy, Debug)]
-pub struct BackgroundOptions {
-    /// The time between two steps.
-    pub every: Duration,
-    /// The number of content bytes that one step authenticates. The last object or segment may exceed it.
-    pub bytes: u64,
-    /// The time from the end of one pass over everything to the beginning of the next.
-    pub rest: Duration,
-}
 
 /// The progress of the background.
 struct Pass {
@@ -63,12 +51,6 @@ enum Part {
     Whole,
     UpTo(u64),
     NoLease,
-}
-
-impl Default for BackgroundOptions {
-    fn default() -> Self {
-        Self { every: Duration::from_secs(1), bytes: 4 << 20, rest: Duration::from_hours(24) }
-    }
 }
 
 impl Default for Pass {

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::registry::damage::{Damage, ObjectName, damage_of, io_words};
+use crate::registry::damage::{damage_of, io_words};
 use crate::registry::error::Error;
+use crate::registry::object_name::ObjectName;
+use crate::store::Damage;
 use crate::store::{FileId, FolderFault};
 
 /// The result of a verification.

@@ -24,11 +24,12 @@ pub(super) use self::affected::name_affected;
 pub use self::finding::{Finding, FindingKind, Verified};
 pub use self::rows::findings_of_rows;
 use super::blocking::blocking;
-use super::damage::{self, ObjectName, TRIES};
+use super::damage::{self, TRIES};
 use super::digest::{Digest, Hasher};
 use super::error::Error;
+use super::ids::TaskRunId;
 use super::object::{self, OpenObject};
-use super::task_runs::TaskRunId;
+use super::object_name::ObjectName;
 use super::{Content, Parts};
 use crate::store::{ObjectRow, StoreError, StoredObject};
 

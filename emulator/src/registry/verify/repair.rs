@@ -14,12 +14,13 @@ use zeroize::Zeroizing;
 use super::{Finding, FindingKind, Verified};
 use crate::registry::Content;
 use crate::registry::blocking::{blocking, blocking_with_key};
-use crate::registry::damage::{self, ObjectName};
+use crate::registry::damage::{self};
 use crate::registry::digest::Digest;
 use crate::registry::error::Error;
 use crate::registry::manifests::seal_manifest;
 use crate::registry::names::RepositoryName;
 use crate::registry::object;
+use crate::registry::object_name::ObjectName;
 
 impl Content {
     /// Repairs what it can, and records the action for each finding.

@@ -8,24 +8,34 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use super::digest::Digest;
-use super::names::RepositoryName;
+use crate::registry::digest::Digest;
+use crate::registry::names::RepositoryName;
 
 /// Blobs that were pushed, mounted or looked up, with the real time of it.
 ///
 /// A use is noted before the rows are read, and collection reads this after the rows, so it cannot miss a use.
 #[derive(Debug, Default)]
-pub(super) struct Recent(Mutex<HashMap<(String, String), Duration>>);
+pub(in crate::registry) struct Recent(Mutex<HashMap<(String, String), Duration>>);
 
 impl Recent {
     /// Remembers that a client used the blob.
-    pub(super) fn note(&self, repository: &RepositoryName, digest: &Digest, now: Duration) {
+    pub(in crate::registry) fn note(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        now: Duration,
+    ) {
         let key = (repository.as_str().to_owned(), digest.as_str().to_owned());
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, now);
     }
 
     /// Removes a note, because the blob does not exist: requests for missing blobs must not fill the memory.
-    pub(super) fn forget(&self, repository: &RepositoryName, digest: &Digest, noted: Duration) {
+    pub(in crate::registry) fn forget(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+        noted: Duration,
+    ) {
         let key = (repository.as_str().to_owned(), digest.as_str().to_owned());
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // A later note is from another request.
@@ -36,19 +46,19 @@ impl Recent {
 
     /// Whether nothing is remembered.
     #[cfg(test)]
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::registry) fn is_empty(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     /// When it was last used. A blob that was not used since the start may have been used just before it.
-    pub(super) fn last_used(&self, repository: &str, digest: &str) -> Duration {
+    pub(in crate::registry) fn last_used(&self, repository: &str, digest: &str) -> Duration {
         let key = (repository.to_owned(), digest.to_owned());
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
         seen.unwrap_or(Duration::ZERO)
     }
 
     /// Keeps only the blobs whose time is picked.
-    pub(super) fn retain(&self, keep: impl Fn(Duration) -> bool) {
+    pub(in crate::registry) fn retain(&self, keep: impl Fn(Duration) -> bool) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, seen| keep(*seen));
     }
 }

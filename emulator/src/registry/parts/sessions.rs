@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::UploadId;
 use super::writer::Writer;
 use crate::registry::error::Error;
+use crate::registry::ids::UploadId;
 use crate::store::UploadRow;
 
 /// How long a request waits for another request that writes to the same upload.
@@ -31,21 +31,21 @@ pub(in crate::registry) struct Starting<'a> {
 }
 
 /// The session of one upload. The writer is `None` until the file was read back, and after an error.
-pub(super) struct Session {
-    pub(super) row: UploadRow,
-    pub(super) received: AtomicU64,
+pub(in crate::registry) struct Session {
+    pub(in crate::registry) row: UploadRow,
+    pub(in crate::registry) received: AtomicU64,
     /// The real time of the last request for it, as `Clock::elapsed` counts it.
-    pub(super) used: Mutex<Duration>,
-    pub(super) writer: Arc<tokio::sync::Mutex<Option<Writer>>>,
+    pub(in crate::registry) used: Mutex<Duration>,
+    pub(in crate::registry) writer: Arc<tokio::sync::Mutex<Option<Writer>>>,
 }
 
 impl Session {
-    pub(super) fn new(row: UploadRow, writer: Option<Writer>, now: Duration) -> Self {
+    pub(in crate::registry) fn new(row: UploadRow, writer: Option<Writer>, now: Duration) -> Self {
         let writer = Arc::new(tokio::sync::Mutex::new(writer));
         Self { row, received: AtomicU64::new(0), used: Mutex::new(now), writer }
     }
 
-    pub(super) async fn lock(
+    pub(in crate::registry) async fn lock(
         &self,
         id: UploadId,
     ) -> Result<OwnedMutexGuard<Option<Writer>>, Error> {
@@ -67,16 +67,16 @@ impl Sessions {
         Starting { sessions: self, id }
     }
 
-    pub(super) fn get(&self, id: UploadId) -> Option<Arc<Session>> {
+    pub(in crate::registry) fn get(&self, id: UploadId) -> Option<Arc<Session>> {
         lock(&self.open).get(&id).cloned()
     }
 
     /// Keeps the first session if two requests have made one.
-    pub(super) fn insert(&self, id: UploadId, session: Session) -> Arc<Session> {
+    pub(in crate::registry) fn insert(&self, id: UploadId, session: Session) -> Arc<Session> {
         Arc::clone(lock(&self.open).entry(id).or_insert_with(|| Arc::new(session)))
     }
 
-    pub(super) fn remove(&self, id: UploadId) {
+    pub(in crate::registry) fn remove(&self, id: UploadId) {
         lock(&self.open).remove(&id);
     }
 
@@ -145,6 +145,6 @@ impl Drop for Starting<'_> {
     }
 }
 
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(in crate::registry) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 /// When content was last used, by the real clock.
 #[derive(Debug)]
-pub(super) struct Activity {
+pub(in crate::registry) struct Activity {
     clock: Clock,
     /// How long a use counts.
     lasts: Duration,
@@ -18,18 +18,18 @@ pub(super) struct Activity {
 }
 
 impl Activity {
-    pub(super) fn new(clock: Clock, lasts: Duration) -> Self {
+    pub(in crate::registry) fn new(clock: Clock, lasts: Duration) -> Self {
         Self { clock, lasts, last: AtomicU64::new(0), used: Notify::new() }
     }
 
     /// Notes that content is used now.
-    pub(super) fn note(&self) {
+    pub(in crate::registry) fn note(&self) {
         self.last.store(self.now(), Ordering::Relaxed);
         self.used.notify_one();
     }
 
     /// Makes [`Activity::used`] return once more without a new use, if the last one still counts.
-    pub(super) fn go_on(&self) {
+    pub(in crate::registry) fn go_on(&self) {
         let last = self.last.load(Ordering::Relaxed);
         let lasts = u64::try_from(self.lasts.as_millis()).unwrap_or(u64::MAX);
         if last != 0 && self.now() <= last.saturating_add(lasts) {
@@ -38,7 +38,7 @@ impl Activity {
     }
 
     /// Waits until content is used.
-    pub(super) async fn used(&self) {
+    pub(in crate::registry) async fn used(&self) {
         self.used.notified().await;
     }
 

@@ -1,0 +1,24 @@
+//! Reports damage: the one place where a damaged object is logged, counted and made an event.
+
+use super::object_name::ObjectName;
+use crate::keys::{KeyEvent, KeyEventKind};
+use crate::registry::parts::Parts;
+use crate::store::Damage;
+
+/// Reports that an object can no longer be served.
+pub(super) fn report(parts: &Parts, object: &ObjectName, damage: Damage, words: &str) {
+    parts.broken.add();
+    tracing::error!(
+        registry.name = parts.name, %object, damage = damage.name(), words,
+        "cannot serve an object: push it again; `verify` lists the affected tags"
+    );
+    parts.settings.events.metrics().count_damage(&parts.name, damage);
+    parts.settings.events.put(KeyEvent {
+        at: parts.clock.now(),
+        registry: parts.name.clone(),
+        what: KeyEventKind::ContentDamaged {
+            object: object.to_string(),
+            damage: damage.name().to_owned(),
+        },
+    });
+}
