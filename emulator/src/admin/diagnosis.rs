@@ -39,7 +39,7 @@ pub struct RegistryDiagnosis {
     /// The cause of the state.
     pub cause: Option<String>,
     /// The cause as a sentence.
-    #[serde(rename = "words")]
+    #[serde(rename = "words")] // prose: the name in JSON
     pub message: Option<String>,
     /// The customer-managed key, if there is one.
     pub key: Option<KeyDiagnosis>,
@@ -94,7 +94,7 @@ pub struct RotationDiagnosis {
     /// `keyDisabled`, `keyType`, `keyExpired`, `permissionMissing`, or a cause of a state.
     pub cause: String,
     /// The reason as a sentence.
-    #[serde(rename = "words")]
+    #[serde(rename = "words")] // prose: the name in JSON
     pub message: String,
     /// The version that cannot be used, if it was found.
     pub version: Option<String>,

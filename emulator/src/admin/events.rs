@@ -69,7 +69,8 @@ pub struct EventReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<String>,
     /// The cause or reason as a sentence.
-    #[serde(rename = "words", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "words")] // prose: the name in JSON
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// The key version in use, or the key that could not be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -64,7 +64,7 @@ pub enum KeyEventKind {
         /// The kind of notice, for programs.
         notice: String,
         /// The message, one sentence.
-        #[serde(rename = "words")]
+        #[serde(rename = "words")] // prose: the name in JSON
         message: String,
     },
     /// A stored object was found that cannot be served. It counts as missing until it is pushed again.
@@ -88,7 +88,8 @@ pub struct Transition {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
     /// The message of the cause.
-    #[serde(rename = "words", default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "words")] // prose: the name in JSON
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// The version in use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
