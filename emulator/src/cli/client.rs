@@ -9,24 +9,34 @@ use serde::de::DeserializeOwned;
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::discovery::Found;
+use super::cache;
 use super::error::CliError;
 use super::hints::Hints;
 use super::last_run::LastRun;
-use super::trust;
+use super::variables::TOKEN_ENV;
 use crate::admin::{
     CA_PATH, ENDPOINTS_FILE, ErrorBody, PREFIX, RegistryReport, StatusReport, read_endpoints,
 };
 use crate::listeners::ADMIN_TOKEN_FILE;
 use crate::registry::RegistryName;
 
-/// The variable with the token of an emulator that is not found by its data folder.
-pub(super) const TOKEN_ENV: &str = "SEALYARD_ADMIN_TOKEN";
-
 /// The timeout of a connection.
 const CONNECT: Duration = Duration::from_secs(5);
 /// The timeout of a whole health check.
 const HEALTH: Duration = Duration::from_secs(5);
+
+/// How an emulator was found; a later command finds it in the same manner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// By its URL.
+    ByEndpoint,
+    /// By the data folder that was named.
+    ByFolder,
+    /// It uses the default folder.
+    Default,
+    /// It was the only running emulator.
+    Alone,
+}
 
 /// A running emulator.
 #[derive(Debug)]
@@ -116,14 +126,7 @@ impl Emulator {
 
     /// The local folder for files of the emulator at this URL. Creates the folder if it is missing.
     pub(super) fn cache_folder(&self) -> Result<PathBuf, CliError> {
-        trust::cache_folder(&self.base)
-    }
-
-    /// The status, with addresses and files that programs on this machine can use.
-    pub(super) async fn report_for_this_side(&self) -> Result<StatusReport, CliError> {
-        let mut report = self.status().await?;
-        report.ca = trust::authority(self, &report).await?;
-        Ok(report)
+        cache::folder(&self.base)
     }
 
     /// The status, with addresses that programs on this machine can use.
@@ -300,6 +303,11 @@ impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Token")
     }
+}
+
+/// A name as one segment of a path.
+pub(super) fn segment(name: &str) -> String {
+    percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 /// The host and port before the repository in `docker push` to the registry at a URL.

@@ -8,9 +8,10 @@ use clap::Subcommand;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::Context;
 use super::client::Emulator;
-use super::error::{CliError, Exit};
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
 use super::output::{for_people, to_the_second};
 use crate::admin::ClockReport;
 use crate::duration::IsoDuration;

@@ -10,27 +10,14 @@ use std::path::{Path, PathBuf};
 use futures::future::join_all;
 use url::Url;
 
-use super::GlobalArgs;
-use super::client::{Emulator, Token};
+use super::client::{Emulator, Found, Token};
 use super::error::CliError;
+use super::global::GlobalArgs;
 use super::last_run::LastRun;
 use super::serve_args::ConfigError;
 use crate::admin::{ENDPOINTS_FILE, HealthReport, StatusReport, read_endpoints};
 use crate::config::Config;
 use crate::running::{Entry, RuntimeFolder, is_alive};
-
-/// How an emulator was found; a later command finds it in the same manner.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    /// By its URL.
-    ByEndpoint,
-    /// By the data folder that was named.
-    ByFolder,
-    /// It uses the default folder.
-    Default,
-    /// It was the only running emulator.
-    Alone,
-}
 
 /// The emulator that a command is for.
 pub(super) async fn find(global: &GlobalArgs) -> Result<Emulator, CliError> {

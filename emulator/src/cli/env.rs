@@ -9,9 +9,10 @@ use azure_emulator_core::identity::{OWNER_CLIENT_ID, TENANT, WELL_KNOWN_SECRET};
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value};
 
-use super::Context;
 use super::client::Emulator;
-use super::error::{CliError, Exit};
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
 use super::trust;
 use crate::admin::StatusReport;
 
@@ -62,7 +63,7 @@ pub(super) async fn env(
     emulator: &Emulator,
     context: &Context,
 ) -> Result<Exit, CliError> {
-    let report = emulator.report_for_this_side().await?;
+    let report = trust::report_for_this_side(emulator).await?;
     if args.hosts {
         let names = names(&report);
         context.output.data(&render_hosts(&report, &names), &names);
@@ -167,17 +168,6 @@ pub(super) fn render(variables: &Variables, shell: EnvShell) -> String {
     variables.iter().map(line).collect()
 }
 
-/// Whether a URL is on the loopback of this machine.
-pub(super) fn is_on_loopback(url: &str) -> bool {
-    let Ok(url) = url.parse::<url::Url>() else { return false };
-    match url.host() {
-        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
-        Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
-        None => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
@@ -236,18 +226,5 @@ mod tests {
             "127.0.0.1 local.azurecr.localhost\n127.0.0.1 local.vault.localhost\n127.0.0.1 login.localhost\n\
              127.0.0.1 management.localhost\n127.0.0.1 graph.localhost\n"
         );
-    }
-
-    #[test]
-    fn the_loopback_has_many_names_and_no_other_host_has_one_of_them() {
-        for (url, is) in [
-            ("https://127.0.0.1:8443", true),
-            ("https://login.localhost:8443", true),
-            ("https://[::1]:8443", true),
-            ("https://192.0.2.1:8443", false),
-            ("https://localhost.evil.test", false),
-        ] {
-            assert_eq!(is_on_loopback(url), is, "{url}");
-        }
     }
 }

@@ -1,17 +1,18 @@
-//! The errors of commands, with hints that say how to solve them, and the exit codes.
+//! The errors of commands, with hints that say how to solve them.
 
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use http::StatusCode;
 use thiserror::Error;
 
+use super::exit::Exit;
 use super::hints::{Hint, Hints};
 use super::last_run::LastRun;
 use super::port_owner::PortOwner;
 use super::serve_args::ConfigError;
+use super::variables::TOKEN_ENV;
 use crate::admin::ErrorReport;
 use crate::config::DEFAULT_LISTEN;
 use crate::endpoints::reachable;
@@ -19,33 +20,6 @@ use crate::registry::RegistryName;
 use crate::repair::RepairFailure;
 use crate::running::{Entry, RunningError};
 use crate::serve::StartError;
-
-/// How a command ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Exit {
-    /// It succeeded.
-    Fine,
-    /// It failed, or found a problem.
-    Failed,
-    /// The command line is wrong.
-    Usage,
-    /// No emulator is running.
-    NotRunning,
-    /// The key of the registry cannot be used.
-    Refused,
-    /// `verify` found content that is damaged.
-    Damaged,
-    /// `verify` found content whose file is missing.
-    Missing,
-    /// `verify` found files or folders that cannot be read.
-    Unreadable,
-    /// `verify` found rows that cannot be read.
-    RowsDamaged,
-    /// The vault refused the key before `verify` had read everything.
-    Incomplete,
-    /// The exit code of the command that `run` or `az` ran.
-    Of(u8),
-}
 
 /// The reason why a command failed.
 #[derive(Debug, Error)]
@@ -297,7 +271,7 @@ impl CliError {
             Self::Answer(report) if report.code == "Unauthorized" => Some(format!(
                 "name the emulator's folder with --data-dir, or set {1} to the content of the file {0} in that folder",
                 crate::listeners::ADMIN_TOKEN_FILE,
-                super::client::TOKEN_ENV
+                TOKEN_ENV
             )),
             Self::Answer(report) if report.state.is_some() || report.cause.is_some() => {
                 let cause = report.cause.as_deref();
@@ -325,24 +299,6 @@ impl CliError {
             }
             _ => None,
         }
-    }
-}
-
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Fine => 0,
-            Exit::Failed => 1,
-            Exit::Usage => 2,
-            Exit::NotRunning => 3,
-            Exit::Refused => 4,
-            Exit::Damaged => 5,
-            Exit::Missing => 6,
-            Exit::Unreadable => 7,
-            Exit::RowsDamaged => 8,
-            Exit::Incomplete => 9,
-            Exit::Of(code) => code,
-        })
     }
 }
 

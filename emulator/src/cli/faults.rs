@@ -6,10 +6,10 @@ use azure_emulator_core::faults::{FaultError, FaultRule};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
-use super::Context;
-use super::client::Emulator;
-use super::content::segment;
-use super::error::{CliError, Exit};
+use super::client::{Emulator, segment};
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
 use super::output::{count, for_people, table};
 use crate::admin::{FaultAdded, FaultList};
 use crate::duration::IsoDuration;

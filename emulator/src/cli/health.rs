@@ -7,13 +7,15 @@ use azure_emulator_core::listen::parse_address;
 use clap::Args;
 use serde_json::json;
 
-use super::Context;
 use super::client::Emulator;
+use super::context::Context;
 use super::discovery;
-use super::error::{CliError, Exit};
+use super::error::CliError;
+use super::exit::Exit;
+use super::global::endpoint;
 use super::hints::{Hint, Hints};
 use super::output::{count, to_the_second};
-use super::status::state_in_words;
+use super::phrases::state_in_words;
 use crate::admin::{HealthReport, RegistryHealth};
 use crate::config;
 use crate::endpoints::reachable;
@@ -96,7 +98,7 @@ async fn ask(args: &HealthArgs, context: &Context) -> Result<(HealthReport, Hint
     match discovery::find(&context.global).await {
         // In a container there may be no endpoints file.
         Err(CliError::NotRunning { .. } | CliError::Config(_)) => {
-            let url = super::endpoint(&format!("http://{}", reachable(args.listen)))
+            let url = endpoint(&format!("http://{}", reachable(args.listen)))
                 .map_err(|words| CliError::Io(std::io::Error::other(words)))?;
             let emulator = Emulator::at(url, None)?;
             Ok((emulator.health().await?, context.hints.only_at(emulator.url())))

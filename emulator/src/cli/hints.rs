@@ -503,7 +503,7 @@ mod tests {
             let args: Vec<OsString> =
                 std::iter::once("sealyard".into()).chain(words.iter().cloned()).collect();
 
-            assert!(crate::cli::parse(&args).is_ok(), "{hint:?}");
+            assert!(crate::cli::command::parse(&args).is_ok(), "{hint:?}");
         }
     }
 

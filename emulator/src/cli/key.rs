@@ -2,13 +2,13 @@
 
 use clap::{Args, Subcommand};
 
-use super::Context;
-use super::client::Emulator;
-use super::content::segment;
-use super::error::{CliError, Exit};
+use super::client::{Emulator, segment};
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
 use super::hints::{Hint, Hints, KeyOf};
 use super::output::{count, table, to_the_second};
-use super::status::state_in_words;
+use super::phrases::state_in_words;
 use crate::admin::{KeyList, KeyOperation, KeyReply, KeyRequest};
 
 pub(super) const EXAMPLES: &str = "\

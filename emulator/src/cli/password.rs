@@ -11,9 +11,10 @@ use fs_err as fs;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::Context;
 use super::client::Emulator;
-use super::error::{CliError, Exit};
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
 use crate::admin::{PasswordLocation, StatusReport};
 
 pub(super) const EXAMPLES: &str = "\

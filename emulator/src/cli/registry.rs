@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::Context;
-use super::client::Emulator;
-use super::content::segment;
-use super::error::{CliError, Exit};
+use super::client::{Emulator, segment};
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
 use super::hints::{Hint, Hints};
 use super::output::{bytes, count, table, to_the_second};
-use super::status::state_in_words;
+use super::phrases::state_in_words;
 use crate::admin::{
     ChangeRegistry, CreateRegistry, CreatedRegistry, RegistryDetails, RegistryList, RotateKey,
     RotatedKey, Status,

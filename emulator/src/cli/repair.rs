@@ -8,8 +8,9 @@ use clap::{Args, Parser};
 use serde::Serialize;
 use url::Url;
 
-use super::Context;
-use super::error::{CliError, Exit};
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
 use super::output::bytes;
 use super::serve_args::ServeArgs;
 use crate::config::Config;

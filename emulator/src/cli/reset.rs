@@ -4,9 +4,10 @@ use std::io::{self, BufRead as _, IsTerminal as _};
 
 use clap::Args;
 
-use super::Context;
 use super::client::Emulator;
-use super::error::{CliError, Exit};
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
 use super::output::count;
 use crate::admin::{ResetPreview, ResetReply, ResetRequest};
 

@@ -3,13 +3,13 @@
 
 use clap::{Args, ValueEnum};
 
-use super::Context;
-use super::client::Emulator;
-use super::content::segment;
-use super::error::{CliError, Exit};
+use super::client::{Emulator, segment};
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
 use super::hints::{Hint, Hints};
 use super::output::to_the_second;
-use super::status::state_in_words;
+use super::phrases::state_in_words;
 use crate::admin::{RestoreReply, RestoreRequest, RevokeReply, RevokeRequest};
 use crate::revocation::RevocationMethod;
 

@@ -1,28 +1,24 @@
 //! `sealyard serve`: runs the emulator in the foreground until it is stopped.
 
 use std::error::Error as _;
-use std::fmt::Write as _;
 use std::io;
 use std::net::SocketAddr;
-use std::path::Path;
 
-use azure_emulator_core::identity::OWNER_CLIENT_ID;
 use azure_emulator_core::listen::DRAIN;
 use mock_keyvault::StartError as VaultStartError;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Context;
-use super::error::{CliError, Exit};
-use super::hints::{Hint, Hints};
+use super::banner::{Ending, banner};
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
 use super::output::{count, for_people};
 use super::port_owner::PortOwner;
 use super::serve_args::ServeArgs;
-use super::status::{data_in_words, insecure_registries, state_in_words};
-use crate::admin::{PasswordLocation, StatusReport};
+use crate::admin::StatusReport;
 use crate::config::Config;
 use crate::password::PasswordSource;
-use crate::registry::RegistryName;
 use crate::serve::{Sealyard, StartError};
 
 /// Serves until SIGINT or SIGTERM.
@@ -97,89 +93,6 @@ fn waits_for(requests: &[String]) -> Option<String> {
     ))
 }
 
-/// How an emulator is stopped.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Ending<'a> {
-    /// It runs in this terminal.
-    CtrlC,
-    /// It runs in the background.
-    Background {
-        /// Its log.
-        log: &'a Path,
-    },
-}
-
-/// The text after a start: addresses, and the commands to type next.
-pub(super) fn banner(report: &StatusReport, hints: &Hints, ending: Ending<'_>) -> String {
-    let mut text = String::from("Sealyard is ready.\n\n");
-    let mut line = |name: &str, value: &str| {
-        let _ = writeln!(text, "  {name:<9} {value}");
-    };
-    let local = report.find("local");
-    let state =
-        local.map(|local| state_in_words(&local.state, local.cause.as_deref())).unwrap_or_default();
-    line("registry", &format!("{} ({state})", report.registry));
-    line("vault", &report.vault);
-    if let Some(key) = local.and_then(|local| local.key.as_ref()) {
-        line("key", key.versioned_key_identifier.as_ref().unwrap_or(&key.key_identifier));
-    }
-    line("data", &data_in_words(report, hints));
-    if let Ending::Background { log } = ending {
-        line("log", &log.display().to_string());
-    }
-    let server = local.map_or("localhost:5000", |local| local.login_server.as_str());
-    let insecure = insecure_registries(server).map_or_else(String::new, |words| words + "\n");
-    let _ = write!(
-        text,
-        "\nPush an image to it:\n\
-         \x20 docker tag alpine {server}/alpine:1 && docker push {server}/alpine:1\n\
-         \x20 podman push --tls-verify=false alpine {server}/alpine:1\n\
-         \x20 helm push app-1.0.0.tgz oci://{server}/charts --plain-http\n\
-         {insecure}\n\
-         Then revoke the key, show the state, and restore the key:\n\
-         \x20 {}\n\
-         \x20 {}\n\
-         \x20 {}\n\
-         {}\n\
-         {} stops the emulator.\n",
-        hints.line(&Hint::RevokePolicy),
-        hints.line(&Hint::Status),
-        hints.line(&Hint::Restore { registry: RegistryName::LOCAL }),
-        secrets(report, hints),
-        match ending {
-            Ending::CtrlC => "Ctrl-C".to_owned(),
-            Ending::Background { .. } => format!("`{}`", hints.line(&Hint::Stop)),
-        },
-    );
-    text
-}
-
-/// Says how to get the secrets that clients need. The text never contains the secrets, because it can end in a log.
-fn secrets(report: &StatusReport, hints: &Hints) -> String {
-    let mut text = String::new();
-    match &report.password {
-        None => (),
-        Some(PasswordLocation::Given) => {
-            text += "\nClients log in with any user name and the password that you gave.\n";
-        }
-        Some(PasswordLocation::File(_)) => {
-            let command = hints.line(&Hint::Password { owner: false });
-            let _ = write!(
-                text,
-                "\nClients log in with any user name and the password that this command prints:\n  {command}\n"
-            );
-        }
-    }
-    if report.owner_secret.is_some() {
-        let command = hints.line(&Hint::Password { owner: true });
-        let _ = write!(
-            text,
-            "\nAzure's clients sign in as {OWNER_CLIENT_ID} with the secret that this command prints:\n  {command}\n"
-        );
-    }
-    text
-}
-
 /// Explains the most common first error: a port in use. The message names the process and the hint.
 fn explained(error: StartError, listen: SocketAddr, azure_listen: SocketAddr) -> CliError {
     if !is_taken(&error) {
@@ -226,6 +139,7 @@ pub(super) fn set_limits() {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::hints::Hints;
 
     #[test]
     fn a_stop_says_what_it_waits_for() {

@@ -11,11 +11,15 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::background::Files;
+use super::banner::{Ending, banner};
 use super::client::Emulator;
-use super::error::{CliError, Exit};
-use super::serve::{Ending, banner};
+use super::error::CliError;
+use super::exit::Exit;
+
+use super::context::Context;
+use super::discovery;
+use super::global::GlobalArgs;
 use super::serve_args::ServeArgs;
-use super::{Context, GlobalArgs, discovery};
 use crate::admin::{ENDPOINTS_FILE, StatusReport, read_endpoints};
 use crate::config::Config;
 use crate::holder::Holder;

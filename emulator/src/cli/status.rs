@@ -2,15 +2,16 @@
 
 use serde::Serialize;
 
-use super::Context;
-use super::client::Emulator;
+use super::client::{Emulator, Found};
 use super::clock;
-use super::discovery::{self, Found};
-use super::env::is_on_loopback;
-use super::error::{CliError, Exit};
+use super::context::Context;
+use super::discovery;
+use super::error::CliError;
+use super::exit::Exit;
 use super::hints::{Hint, Hints};
 use super::output::{bytes, count, table, to_the_second};
-use crate::admin::{RegistryReport, StatusReport, UnfinishedReport};
+use super::phrases::{data_in_words, insecure_registries, state_in_words, unfinished};
+use crate::admin::{RegistryReport, StatusReport};
 use crate::running::Entry;
 
 pub(super) async fn status(emulator: &Emulator, context: &Context) -> Result<Exit, CliError> {
@@ -121,45 +122,6 @@ pub(super) fn render(report: &StatusReport, hints: &Hints) -> String {
         row("notice", notice.clone());
     }
     table(None, rows)
-}
-
-/// The data folder, and how to remove the data.
-pub(super) fn data_in_words(report: &StatusReport, hints: &Hints) -> String {
-    let folder = report.data_dir.display();
-    if report.ephemeral {
-        return format!("{folder}, which is removed at exit");
-    }
-    format!("{folder}; `{}` removes all content", hints.line(&Hint::Reset))
-}
-
-/// A state and its cause, in the form that every command prints.
-pub(super) fn state_in_words(state: &str, cause: Option<&str>) -> String {
-    match cause {
-        Some(cause) => format!("{state} ({cause})"),
-        None => state.to_owned(),
-    }
-}
-
-/// The setting that docker needs for a registry that is not on the loopback. Docker accepts plain HTTP only from the
-/// loopback, and its daemon does not use the certificates of a shell.
-pub(super) fn insecure_registries(login_server: &str) -> Option<String> {
-    let is_needed = !is_on_loopback(&format!("http://{login_server}"));
-    is_needed.then(|| {
-        format!(
-            "docker needs \"insecure-registries\": [\"{login_server}\"] in /etc/docker/daemon.json"
-        )
-    })
-}
-
-/// A line about an interrupted operation.
-pub(super) fn unfinished(one: &UnfinishedReport) -> String {
-    let subject =
-        one.subject.as_deref().map_or_else(String::new, |subject| format!(" of {subject}"));
-    let error = one
-        .error
-        .as_deref()
-        .map_or_else(|| "continues now".to_owned(), |error| format!("is tried again: {error}"));
-    format!("{}{subject}, begun {}, {error}", one.operation, to_the_second(one.begun))
 }
 
 fn state(registry: &RegistryReport) -> String {

@@ -7,8 +7,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::error::{CliError, Exit};
-use super::{Context, background, discovery};
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
+use super::{background, discovery};
 use crate::admin::{ENDPOINTS_FILE, StatusReport, read_endpoints};
 use crate::holder::Holder;
 

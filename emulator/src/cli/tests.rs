@@ -8,13 +8,13 @@ use insta::{assert_snapshot, with_settings};
 use serde_json::json;
 use time::macros::datetime;
 
-use super::error::{CliError, Exit};
+use super::banner::{Ending, banner};
+use super::command::{Cli, Command, parse};
+use super::error::CliError;
+use super::exit::Exit;
+use super::global::{data_dir_as_typed, endpoint_of};
 use super::hints::Hints;
-use super::serve::Ending;
-use super::{
-    Cli, Command, clock, content, data_dir_as_typed, health, key, parse, revoke, serve, status,
-    verify,
-};
+use super::{clock, gc, health, key, revoke, status, verify};
 use crate::admin::{
     ClockReport, CollectedReport, ErrorReport, HealthReport, KeptReport, KeyList, KeyOperation,
     KeyReply, KeyReport, KeyRequest, KeyVersionReport, RegistryHealth, RegistryReport,
@@ -162,7 +162,7 @@ fn global_options_are_accepted_before_and_after_a_command() {
 #[test]
 fn the_endpoint_variable_takes_precedence_over_the_older_one_unless_it_is_empty() {
     let of = |endpoint: Option<&str>, url: Option<&str>| {
-        super::endpoint_of(|name| match name {
+        endpoint_of(|name| match name {
             "SEALYARD_ENDPOINT" => endpoint.map(str::to_owned),
             "SEALYARD_URL" => url.map(str::to_owned),
             _ => None,
@@ -210,7 +210,7 @@ fn serve_says_what_to_type_next() {
     report.registries[0].state = "active".to_owned();
     report.registries[0].cause = None;
 
-    assert_snapshot!(serve::banner(&report, &hints(), Ending::CtrlC));
+    assert_snapshot!(banner(&report, &hints(), Ending::CtrlC));
 }
 
 #[test]
@@ -218,9 +218,9 @@ fn start_says_where_the_log_is_and_how_to_stop() {
     let log = PathBuf::from("/data/serve.log");
     let mut report = report();
 
-    let text = serve::banner(&report, &hints(), Ending::Background { log: &log });
+    let text = banner(&report, &hints(), Ending::Background { log: &log });
     report.ephemeral = true;
-    let ephemeral = serve::banner(&report, &hints(), Ending::CtrlC);
+    let ephemeral = banner(&report, &hints(), Ending::CtrlC);
 
     assert!(text.contains("\n  log       /data/serve.log\n"), "{text}");
     assert!(
@@ -417,7 +417,7 @@ fn collection_for_people() {
     let only_kept =
         CollectedReport { kept: KeptReport { last_due: Some(first), ..kept }, ..nothing };
 
-    let texts = [nothing, much, only_kept].map(|report| content::render_collected(&report));
+    let texts = [nothing, much, only_kept].map(|report| gc::render_collected(&report));
 
     assert_snapshot!(texts.join("\n\n"));
 }
@@ -456,9 +456,9 @@ fn a_registry_off_the_loopback_prints_the_setting_for_docker() {
     let words = "\"insecure-registries\": [\"192.0.2.7:5000\"]";
 
     assert!(status::render(&away, &hints()).contains(words));
-    assert!(serve::banner(&away, &hints(), Ending::CtrlC).contains(words));
+    assert!(banner(&away, &hints(), Ending::CtrlC).contains(words));
     assert!(!status::render(&report(), &hints()).contains("insecure"));
-    assert!(!serve::banner(&report(), &hints(), Ending::CtrlC).contains("insecure"));
+    assert!(!banner(&report(), &hints(), Ending::CtrlC).contains("insecure"));
 }
 
 #[test]

@@ -2,10 +2,10 @@
 
 use clap::Args;
 
-use super::Context;
-use super::client::Emulator;
-use super::content::segment;
-use super::error::{CliError, Exit};
+use super::client::{Emulator, segment};
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
 use super::hints::{Hint, Hints};
 use super::output::{bytes, count, table};
 use crate::admin::{VerifyLine, VerifyRequest};

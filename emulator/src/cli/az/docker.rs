@@ -13,17 +13,17 @@ use clap::Args;
 use fs_err as fs;
 use tokio::process::Command;
 
-use super::super::Context;
-use super::super::client::Emulator;
-use super::super::content::segment;
-use super::super::discovery;
-use super::super::env::{NO_PROXY, PROXY, Variables};
-use super::super::error::{CliError, Exit};
-use super::super::hints::CommandLine;
-use super::super::status::insecure_registries;
 use super::beforehand::named;
-use super::in_path;
 use crate::admin::{AccessReport, RegistryReport, StatusReport};
+use crate::cli::client::{Emulator, segment};
+use crate::cli::context::Context;
+use crate::cli::discovery;
+use crate::cli::env::{NO_PROXY, PROXY, Variables};
+use crate::cli::error::CliError;
+use crate::cli::exit::Exit;
+use crate::cli::hints::CommandLine;
+use crate::cli::phrases::insecure_registries;
+use crate::cli::programs::in_path;
 
 /// The hidden command that the script calls.
 pub(in crate::cli) const COMMAND: &str = "docker-for-az";

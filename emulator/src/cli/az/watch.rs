@@ -3,13 +3,13 @@
 //! It reads the emulator's warnings before the command, and again afterwards. The output and the exit code of `az` are
 //! unchanged. If the emulator no longer answers, there are no warnings.
 
-use super::super::Context;
-use super::super::discovery;
 use crate::admin::StatusReport;
+use crate::cli::context::Context;
+use crate::cli::discovery;
 
 /// The warnings to look for after a command.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::cli) struct Watch {
+pub(super) struct Watch {
     /// The registry that the command creates or whose key it rotates: its warnings are printed even if they are old.
     registry: Option<String>,
     /// All warnings before the command.
@@ -34,7 +34,7 @@ impl Watch {
     }
 
     /// Prints the current warnings.
-    pub(in crate::cli) fn tell(&self, has_succeeded: bool, context: &Context) {
+    pub(super) fn tell(&self, has_succeeded: bool, context: &Context) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let Ok(runtime) = runtime else { return };
         let asked = runtime.block_on(async {

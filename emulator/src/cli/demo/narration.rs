@@ -3,8 +3,8 @@
 
 use std::fmt::Write as _;
 
-use super::super::paint;
 use super::told::{Heading, Told};
+use crate::cli::paint;
 
 /// The maximum width of lines.
 const WIDTH: usize = 78;

@@ -3,17 +3,19 @@
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
-use super::super::Context;
-use super::super::client::Emulator;
-use super::super::discovery;
-use super::super::error::CliError;
-use super::super::hints::{FREE_PORT, Hint, Hints};
-use super::super::output::{bytes, count};
-use super::super::port_owner::PortOwner;
-use super::super::trust as certificates;
+use super::args::DoctorArgs;
 use super::finding::{Check, Finding};
-use super::{DoctorArgs, names, registries, trust};
+use super::{names, registries, trust};
 use crate::admin::{DiagnosisReport, FaultList, HealthReport, StatusReport, UnfinishedReport};
+use crate::cli::client::Emulator;
+use crate::cli::context::Context;
+use crate::cli::discovery;
+use crate::cli::error::CliError;
+use crate::cli::hints::{FREE_PORT, Hint, Hints};
+use crate::cli::output::{bytes, count};
+use crate::cli::phrases;
+use crate::cli::port_owner::PortOwner;
+use crate::cli::trust as certificates;
 use crate::registry::RegistryName;
 
 /// The timeout of the status.
@@ -219,7 +221,7 @@ fn clock(report: &StatusReport, hints: &Hints) -> Option<Finding> {
 
 /// An interrupted operation that does not complete.
 fn unfinished(one: &UnfinishedReport) -> Finding {
-    let what = format!("an operation was interrupted: {}", super::super::status::unfinished(one));
+    let what = format!("an operation was interrupted: {}", phrases::unfinished(one));
     let finding = if one.error.is_some() {
         Finding::wrong(Check::Emulator, "unfinished", what)
     } else {

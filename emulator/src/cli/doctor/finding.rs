@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::super::error::Exit;
-use super::super::output::count;
+use crate::cli::exit::Exit;
+use crate::cli::output::count;
 
 /// The subject of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -5,10 +5,10 @@
 
 use std::time::Duration;
 
-use super::super::env::names;
-use super::super::hints::{Hint, Hints};
 use super::finding::{Check, Finding};
 use crate::admin::StatusReport;
+use crate::cli::env::names;
+use crate::cli::hints::{Hint, Hints};
 
 /// The timeout for a name.
 const LIMIT: Duration = Duration::from_secs(5);

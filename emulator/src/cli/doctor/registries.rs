@@ -1,9 +1,9 @@
 //! Describes the problems of each registry, as the emulator has diagnosed them.
 
-use super::super::hints::Hints;
 use super::finding::{Check, Finding};
 use super::repair::Repair;
 use crate::admin::{DiagnosisReport, RegistryDiagnosis, RotationDiagnosis};
+use crate::cli::hints::Hints;
 
 /// The findings of all registries. `is_embedded` says whether their vault is a part of the emulator.
 pub(super) fn examine(

@@ -4,8 +4,8 @@
 //! changes of the vault have a command of the Azure CLI, because users make such changes with it. For a vault that the
 //! emulator may not change, all commands are of the Azure CLI.
 
-use super::super::hints::{CommandLine, Hint, Hints, KeyOf};
 use crate::admin::{KeyDiagnosis, RegistryDiagnosis};
+use crate::cli::hints::{CommandLine, Hint, Hints, KeyOf};
 use crate::revocation::RevocationMethod;
 
 /// The role that permits an identity only to use keys for encryption.

@@ -5,12 +5,15 @@ use std::ffi::OsString;
 use mock_keyvault::{KeyPermission, VaultChanges};
 use serde_json::json;
 
+use super::super::command::parse;
+use super::super::context::Context;
+use super::super::dispatch::ask;
+use super::super::exit::Exit;
 use super::super::hints::Hints;
 use super::super::output::Output;
-use super::super::{Context, ask, parse};
+use super::DoctorArgs;
 use super::emulator::examine;
 use super::finding::{Check, Finding, Report, Verdict};
-use super::{DoctorArgs, Exit};
 use crate::Sealyard;
 use crate::revocation::RevocationMethod;
 

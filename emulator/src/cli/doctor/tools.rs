@@ -7,11 +7,11 @@ use std::time::Duration;
 use fs_err as fs;
 use tokio::process::Command;
 
-use super::super::az::in_path;
-use super::super::hints::CommandLine;
 use super::finding::{Check, Finding};
 use super::trust::holds;
 use crate::admin::StatusReport;
+use crate::cli::hints::CommandLine;
+use crate::cli::programs::in_path;
 
 /// The timeout of a tool; the first start of `az` is slow.
 const LIMIT: Duration = Duration::from_secs(30);

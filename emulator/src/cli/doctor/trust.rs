@@ -11,10 +11,10 @@ use reqwest::{Certificate, Client};
 use url::Url;
 use zeroize::Zeroizing;
 
-use super::super::client::Emulator;
-use super::super::hints::{Hint, Hints};
 use super::finding::{Check, Finding};
 use crate::admin::StatusReport;
+use crate::cli::client::Emulator;
+use crate::cli::hints::{Hint, Hints};
 
 /// The timeout of an answer.
 const LIMIT: Duration = Duration::from_secs(10);

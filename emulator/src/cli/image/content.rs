@@ -9,11 +9,10 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::super::client::Emulator;
-use super::super::content::segment;
-use super::super::error::CliError;
-use super::super::password;
 use crate::admin::{AccessReport, ErrorReport};
+use crate::cli::client::{Emulator, segment};
+use crate::cli::error::CliError;
+use crate::cli::password;
 use crate::registry::RegistryName;
 
 /// The number of entries on a page.

@@ -3,13 +3,13 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::super::Context;
-use super::super::client::Emulator;
-use super::super::error::CliError;
-use super::super::output::count;
-use super::Content;
+use super::content::Content;
 use super::name::{ImageName, Version};
 use super::show::digest;
+use crate::cli::client::Emulator;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::output::count;
 
 #[derive(Args, Debug)]
 pub(in crate::cli) struct DeleteArgs {

@@ -3,11 +3,11 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::super::Context;
-use super::super::client::Emulator;
-use super::super::error::CliError;
-use super::super::output::{bytes, table};
-use super::Content;
+use super::content::Content;
+use crate::cli::client::Emulator;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::output::{bytes, table};
 use crate::registry::RepositoryName;
 
 #[derive(Args, Debug)]

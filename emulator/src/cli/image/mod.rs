@@ -1,55 +1,10 @@
 //! `sealyard image`: manages the images in a registry, over the API that `az acr repository` uses.
 
+mod command;
 mod content;
 mod delete;
 mod list;
 mod name;
 mod show;
 
-use clap::Subcommand;
-
-use self::content::Content;
-use self::delete::DeleteArgs;
-use self::list::ListArgs;
-use self::show::ShowArgs;
-use super::Context;
-use super::client::Emulator;
-use super::error::{CliError, Exit};
-
-pub(super) const EXAMPLES: &str = "\
-Examples:
-  sealyard image list                     all images of the registry `local`
-  sealyard image list team/app            the images of one repository
-  sealyard image show team/app:1          digest, size, platform and layers
-  sealyard image delete --untag team/app:1
-  sealyard image delete team/app:1        the manifest of this tag, with all its tags
-  sealyard image delete --all team/app    the repository with all its images
-
-To free the disk space of deleted images at once, run `gc --now`; `gc` keeps content that was used
-in the last hour.
-If the registry has logins, these commands sign in as the owner.";
-
-#[derive(Debug, Subcommand)]
-pub(super) enum ImageCommand {
-    /// List the images
-    #[command(visible_alias = "ls")]
-    List(ListArgs),
-    /// Show an image: its digest, size, platform, tags and layers
-    Show(ShowArgs),
-    /// Delete an image with all its tags, or a repository
-    #[command(visible_alias = "rm")]
-    Delete(DeleteArgs),
-}
-
-pub(super) async fn image(
-    command: ImageCommand,
-    emulator: &Emulator,
-    context: &Context,
-) -> Result<Exit, CliError> {
-    match command {
-        ImageCommand::List(args) => list::list(&args, emulator, context).await?,
-        ImageCommand::Show(args) => show::show(&args, emulator, context).await?,
-        ImageCommand::Delete(args) => delete::delete(&args, emulator, context).await?,
-    }
-    Ok(Exit::Fine)
-}
+pub(super) use self::command::{EXAMPLES, ImageCommand, image};

@@ -3,13 +3,13 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::super::Context;
-use super::super::client::Emulator;
-use super::super::error::CliError;
-use super::super::output::{bytes, table};
-use super::Content;
+use super::content::Content;
 use super::list::to_the_second;
 use super::name::{ImageName, Version};
+use crate::cli::client::Emulator;
+use crate::cli::context::Context;
+use crate::cli::error::CliError;
+use crate::cli::output::{bytes, table};
 
 /// Every kind of manifest that a registry may have stored.
 const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, application/vnd.oci.image.index.v1+json, \

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::Context;
-use super::client::Emulator;
-use super::error::{CliError, Exit};
+use super::client::{Emulator, segment};
+use super::context::Context;
+use super::error::CliError;
+use super::exit::Exit;
 use super::output::{bytes, to_the_second};
 use crate::admin::{CollectRequest, CollectedReport, KeptReport};
 
@@ -108,9 +109,4 @@ fn list(parts: &[(u64, &str, &str)]) -> String {
         number => format!("{number} {many}"),
     });
     texts.collect::<Vec<_>>().join(", ")
-}
-
-/// A name as one segment of a path.
-pub(super) fn segment(name: &str) -> String {
-    percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
