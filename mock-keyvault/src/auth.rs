@@ -31,6 +31,10 @@ const APPLICATION_AUDIENCE: &str = "cfa8b339-82a2-471a-a3c9-0fc0be7a4093";
 /// The warning while any token is accepted.
 pub(crate) const ANY_TOKEN_WARNING: &str = "any bearer token is accepted as the owner's; turn --accept-any-token off to have tokens checked";
 
+/// An authenticated caller in whose name the embedding program makes a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Accepted(pub(crate) Caller);
+
 /// The caller that the token of a request names. With `accept_any`, a token of another issuer counts as the owner's; tokens of
 /// this issuer are checked as always, so that a revoked permission of a principal stays revoked.
 pub(crate) fn caller(

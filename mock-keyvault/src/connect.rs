@@ -11,8 +11,8 @@ use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use http::{Request, StatusCode};
 
+use crate::app::App;
 use crate::host::Site;
-use crate::router::App;
 use azure_emulator_core::authority::Authority;
 use azure_emulator_core::listen::{Tunnel, Wire, connect_refusal};
 

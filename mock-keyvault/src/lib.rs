@@ -55,13 +55,17 @@ pub mod vault;
 
 mod admin;
 mod api;
+mod app;
 mod arm;
 mod audit;
 mod auth;
+mod calls;
 mod connect;
 mod error;
+mod folder;
 mod graph;
 mod guard;
+mod headers;
 mod host;
 mod interference;
 mod model;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::macros::format_description;
 
-use crate::server::Folder;
+use crate::folder::Folder;
 use crate::store::StoreError;
 use crate::store::repair as rows;
 use azure_emulator_core::durable::error::FormatError;

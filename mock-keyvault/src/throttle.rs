@@ -16,7 +16,6 @@ use time::OffsetDateTime;
 use crate::model::names::VaultName;
 use azure_emulator_core::changes::{ChangeKind, Changes};
 use azure_emulator_core::clock::Clock;
-use azure_emulator_core::duration::IsoDuration;
 
 /// Limits on one vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -154,9 +153,11 @@ fn ten_seconds() -> Duration {
 
 /// The window as an ISO 8601 duration.
 mod window {
+    use std::time::Duration;
+
     use serde::{Deserialize as _, Deserializer, Serializer, de};
 
-    use super::{Duration, IsoDuration};
+    use azure_emulator_core::duration::IsoDuration;
 
     pub(super) fn serialize<S: Serializer>(window: &Duration, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(&IsoDuration::seconds(u32::try_from(window.as_secs()).unwrap_or(u32::MAX)))

@@ -11,10 +11,11 @@ use http::{Method, Request};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::{AdminError, moment, only, query};
+use super::error::AdminError;
+use super::request::{moment, only, query};
+use crate::app::App;
 use crate::audit::{Call, diagnostic_name};
 use crate::operation::OPERATIONS;
-use crate::router::App;
 
 #[derive(Default)]
 struct Filter {

@@ -18,8 +18,9 @@ use serde_json::{Value, json};
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 
-use super::{AdminError, only};
-use crate::router::App;
+use super::error::AdminError;
+use super::request::only;
+use crate::app::App;
 use azure_emulator_core::changes::{Change, Changes};
 
 /// The media type of JSON objects, one on each line.

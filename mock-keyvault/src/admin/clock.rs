@@ -13,9 +13,10 @@ use http::{Method, Request};
 use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 
-use super::{AdminError, read};
+use super::error::AdminError;
+use super::request::read;
+use crate::app::App;
 use crate::model::error::VaultError;
-use crate::router::App;
 use azure_emulator_core::clock::ClockRequest;
 use azure_emulator_core::room::Purpose;
 

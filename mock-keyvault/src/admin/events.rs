@@ -9,9 +9,10 @@ use http::{Method, Request};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::{AdminError, moment, only, query};
+use super::error::AdminError;
+use super::request::{moment, only, query};
+use crate::app::App;
 use crate::host::Site;
-use crate::router::App;
 use azure_emulator_core::events::KeyEvent;
 
 #[derive(Default)]

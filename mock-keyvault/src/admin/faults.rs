@@ -9,8 +9,9 @@ use http::{Method, Request, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{AdminError, read};
-use crate::router::App;
+use super::error::AdminError;
+use super::request::read;
+use crate::app::App;
 use crate::throttle::Throttling;
 use azure_emulator_core::faults::{FaultReport, FaultRule};
 

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-use crate::router::App;
+use crate::app::App;
 
 /// Whether the vault is healthy, and which settings a person should know before trusting its answers.
 pub(super) fn answer(app: &App) -> Response {

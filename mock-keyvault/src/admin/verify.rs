@@ -11,9 +11,9 @@ use axum::response::{IntoResponse, Response};
 use http::{Method, Request};
 use serde_json::json;
 
-use super::AdminError;
+use super::error::AdminError;
+use crate::app::App;
 use crate::model::error::VaultError;
-use crate::router::App;
 
 pub(super) async fn answer(app: &Arc<App>, request: Request<Body>) -> Result<Response, AdminError> {
     if request.method() != Method::POST {

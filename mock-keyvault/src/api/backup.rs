@@ -5,9 +5,10 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+use super::body::{json, read_up_to};
+use super::context::Context;
 use super::parameters::KeyRestoreParameters;
 use super::wire::{BackupKeyResult, KeyBundle};
-use super::{Context, json, read_up_to};
 use crate::error::ApiError;
 
 /// The largest backup that is read, in bytes: that of a key with the maximum number of versions.

@@ -6,9 +6,10 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
+use super::body::{json, read};
+use super::context::Context;
 use super::parameters::{KeyOperationsParameters, KeyVerifyParameters};
 use super::wire::{KeyOperationResult, KeyVerifyResult, kid};
-use super::{Context, json, read};
 use crate::error::ApiError;
 use crate::vault::{KeyView, Purpose};
 

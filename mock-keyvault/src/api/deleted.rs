@@ -4,8 +4,9 @@ use axum::body::Body;
 use axum::response::Response;
 use http::StatusCode;
 
+use super::body::json;
+use super::context::Context;
 use super::wire::{KeyBundle, KeyListResult, Naming};
-use super::{Context, json};
 use crate::error::ApiError;
 
 pub(super) async fn delete(context: &Context) -> Result<Response, ApiError> {

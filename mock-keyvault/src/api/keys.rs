@@ -3,10 +3,11 @@
 use axum::body::Body;
 use axum::response::Response;
 
+use super::body::{json, read};
+use super::context::Context;
 use super::jwk::KeyImportParameters;
 use super::parameters::{KeyCreateParameters, KeyUpdateParameters};
 use super::wire::{KeyBundle, KeyListResult, Naming};
-use super::{Context, json, read};
 use crate::error::ApiError;
 
 pub(super) async fn create(context: &Context, body: Body) -> Result<Response, ApiError> {

@@ -6,8 +6,9 @@ use axum::body::Body;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
+use super::body::{json, read};
+use super::context::Context;
 use super::wire::KeyBundle;
-use super::{Context, json, read};
 use crate::error::ApiError;
 use crate::model::error::VaultError;
 use crate::model::rotation::{PolicyTerms, Trigger};

@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Serialize, Serializer};
 use zeroize::Zeroizing;
 
-use super::Context;
+use super::context::Context;
 use crate::model::ec::Curve;
 use crate::model::key::{KeyOperation, KeyType};
 use crate::model::material::PublicKey;

@@ -9,12 +9,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::context::Context;
 use super::definitions::id_of;
 use super::error::ArmError;
-use super::filter::{self, Term};
 use super::path::Target;
+use super::respond::empty;
 use super::wire::{List, when};
-use super::{Context, body, empty};
+use super::{body, respond};
+use crate::control::filter::{self, Term};
 use crate::vault::lifecycle::VaultChangeError;
 use azure_emulator_core::authorization::{
     Assigned, AssignmentQuery, NewRoleAssignment, PrincipalType, RoleAssignment, Scope,
@@ -55,14 +57,14 @@ pub(super) async fn put(
         Assigned::Created => StatusCode::CREATED,
         Assigned::Kept => StatusCode::OK,
     };
-    super::json(status, &rendered(&made))
+    respond::json(status, &rendered(&made))
 }
 
 pub(super) fn get(context: &Context, scope: &Scope, name: &str) -> Result<Response, ArmError> {
     context.require(READ, scope)?;
     let found = context.vaults.authorization().assignment(scope, named(name)?);
     let found = found.ok_or_else(|| ArmError::NoRoleAssignment(name.to_owned()))?;
-    super::json(StatusCode::OK, &rendered(&found))
+    respond::json(StatusCode::OK, &rendered(&found))
 }
 
 pub(super) async fn delete(
@@ -75,7 +77,7 @@ pub(super) async fn delete(
     let removed =
         context.call(move |vaults, _| Ok(vaults.authorization().remove(&scope, name)?)).await?;
     match removed {
-        Some(removed) => super::json(StatusCode::OK, &rendered(&removed)),
+        Some(removed) => respond::json(StatusCode::OK, &rendered(&removed)),
         None => Ok(empty(StatusCode::NO_CONTENT)),
     }
 }
@@ -95,12 +97,12 @@ pub(super) fn list(context: &Context, scope: &Scope) -> Result<Response, ArmErro
             Term::Equals { field, value } if field == "principalid" => {
                 query.principal = Some(value);
             }
-            other => return Err(other.not_taken()),
+            other => return Err(other.not_taken().into()),
         }
     }
     let found = context.vaults.authorization().assignments(&query);
     let value: Vec<Value> = found.iter().map(rendered).collect();
-    super::json(StatusCode::OK, &List { value })
+    respond::json(StatusCode::OK, &List { value })
 }
 
 impl Parameters {

@@ -5,10 +5,11 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::Context;
+use super::context::Context;
 use super::error::ArmError;
-use super::filter::{self, Term};
+use super::respond;
 use super::wire::List;
+use crate::control::filter::{self, Term};
 use azure_emulator_core::authorization::{RoleDefinition, Scope, builtin};
 
 const READ: &str = "Microsoft.Authorization/roleDefinitions/read";
@@ -28,18 +29,18 @@ pub(super) fn list(context: &Context, at: &Scope) -> Result<Response, ArmError> 
             }
             // Every role here may be assigned at every scope.
             Term::Call { function, .. } if function == "atscopeandbelow" => (),
-            other => return Err(other.not_taken()),
+            other => return Err(other.not_taken().into()),
         }
     }
     let value: Vec<Value> = found.into_iter().map(|role| rendered(role, at)).collect();
-    super::json(StatusCode::OK, &List { value })
+    respond::json(StatusCode::OK, &List { value })
 }
 
 pub(super) fn get(context: &Context, at: &Scope, id: &str) -> Result<Response, ArmError> {
     context.require(READ, at)?;
     let role = Uuid::parse_str(id).ok().and_then(builtin::by_id);
     let role = role.ok_or_else(|| ArmError::NoRoleDefinition(id.chars().take(64).collect()))?;
-    super::json(StatusCode::OK, &rendered(role, at))
+    respond::json(StatusCode::OK, &rendered(role, at))
 }
 
 /// The resource id of a role, in the subscription of the requested scope.

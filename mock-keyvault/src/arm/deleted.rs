@@ -4,10 +4,11 @@ use axum::response::Response;
 use http::StatusCode;
 use uuid::Uuid;
 
+use super::context::Context;
 use super::error::ArmError;
 use super::path::DeletedAt;
+use super::respond::{empty, json};
 use super::wire::{DeletedVault, List};
-use super::{Context, empty, json};
 use crate::model::names::VaultName;
 use crate::vault::lifecycle::VaultChangeError;
 use azure_emulator_core::authorization::Scope;

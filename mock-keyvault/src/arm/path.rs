@@ -1,6 +1,6 @@
 //! Parses the paths of the resource providers: letter case does not matter, slashes may be doubled or trail.
 //!
-//! Called by [`super::answer`]. Names are checked where they are used, so that each refusal has its own message.
+//! Called by `router.rs`. Names are checked where they are used, so that each refusal has its own message.
 
 use percent_encoding::percent_decode_str;
 use uuid::Uuid;

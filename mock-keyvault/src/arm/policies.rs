@@ -5,9 +5,11 @@ use axum::response::Response;
 use http::StatusCode;
 use serde_json::json;
 
+use super::context::Context;
 use super::error::ArmError;
+use super::respond::scope;
 use super::wire::{PolicyOut, PolicyParameters};
-use super::{Context, body, scope};
+use super::{body, respond};
 use crate::model::settings::VaultPath;
 use crate::vault::lifecycle::PolicyChange;
 
@@ -23,7 +25,7 @@ pub(super) async fn change(
     let changed =
         context.call(move |vaults, by| vaults.change_policies(&path, change, &named, by)).await?;
     let policies: Vec<PolicyOut> = changed.iter().map(PolicyOut::of).collect();
-    super::json(
+    respond::json(
         StatusCode::OK,
         &json!({
             "id": format!("{id}/accessPolicies/"),

@@ -9,9 +9,10 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::context::Context;
 use super::error::ArmError;
 use super::wire::List;
-use super::{Context, vaults};
+use super::{respond, vaults};
 use crate::model::Caller;
 use crate::vault::Vaults;
 use crate::vault::lifecycle::VaultView;
@@ -29,7 +30,7 @@ pub(super) fn list(
     let list = ResourceList::of(uri.query().unwrap_or_default())?;
     let all = all(&context.vaults, &context.caller, subscription, group)?;
     let url = format!("https://{}{}", context.site.authority(), uri.path());
-    super::json(StatusCode::OK, &list.answer(all, &url))
+    respond::json(StatusCode::OK, &list.answer(all, &url))
 }
 
 /// The vaults that a caller may see, in the form of a list of resources.
@@ -64,5 +65,5 @@ fn resource(view: VaultView) -> Resource {
 pub(super) fn no_hsms(context: &Context, subscription: Uuid) -> Result<Response, ArmError> {
     let at = Scope::subscription(subscription);
     context.require("Microsoft.KeyVault/managedHSMs/read", &at)?;
-    super::json(StatusCode::OK, &List::<Value> { value: Vec::new() })
+    respond::json(StatusCode::OK, &List::<Value> { value: Vec::new() })
 }

@@ -6,9 +6,11 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::context::Context;
 use super::error::ArmError;
+use super::respond::{empty, json, scope};
 use super::wire::{List, Vault, VaultParameters};
-use super::{Context, body, empty, json, scope};
+use super::{body, roles};
 use crate::model::Caller;
 use crate::model::names::VaultName;
 use crate::model::policy::AccessPolicy;
@@ -103,15 +105,15 @@ pub(super) fn readable(
         Some(group) => scope(&format!("/subscriptions/{subscription}/resourceGroups/{group}"))?,
     };
     let all = vaults.vaults_in(subscription, group);
-    if super::may(vaults, caller, READ, &place) {
+    if roles::may(vaults, caller, READ, &place) {
         return Ok(all);
     }
     let may_see = |view: &VaultView| {
-        scope(&view.path.to_string()).is_ok_and(|at| super::may(vaults, caller, READ, &at))
+        scope(&view.path.to_string()).is_ok_and(|at| roles::may(vaults, caller, READ, &at))
     };
     let seen: Vec<VaultView> = all.into_iter().filter(may_see).collect();
-    if seen.is_empty() && !super::has_any_role(vaults, caller) {
-        super::require(vaults, caller, READ, &place)?;
+    if seen.is_empty() && !roles::has_any_role(vaults, caller) {
+        roles::require(vaults, caller, READ, &place)?;
     }
     Ok(seen)
 }

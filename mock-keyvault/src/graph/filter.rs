@@ -3,7 +3,7 @@
 //! A filter that is not understood is refused: otherwise it would match everything.
 
 use super::error::GraphError;
-use crate::arm::filter;
+use crate::control::filter;
 use azure_emulator_core::identity::Principal;
 
 /// The condition for the principals of a list.

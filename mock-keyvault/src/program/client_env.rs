@@ -16,7 +16,7 @@ use clap::ValueEnum;
 use fs_err as fs;
 
 use super::endpoints::Endpoints;
-use super::reachable;
+use super::network::reachable;
 
 /// The bundle of certificates in the data folder.
 const BUNDLE_FILE: &str = "ca-bundle.pem";

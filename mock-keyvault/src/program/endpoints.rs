@@ -12,7 +12,7 @@ use fs_err as fs;
 use mock_keyvault::MockKeyVault;
 use serde::{Deserialize, Serialize};
 
-use super::reachable;
+use super::network::reachable;
 
 const FILE: &str = "endpoints.json";
 

@@ -1,27 +1,12 @@
 //! `mock-keyvault env`: prints the environment variables for a client of the vault that runs with this data folder.
 
-use std::path::PathBuf;
-
-use clap::Args;
-
-use super::client_env::{Identity, Shell, Variables, write_bundle};
+use super::client_env::{Variables, write_bundle};
 use super::endpoints::Endpoints;
-use super::options::Options;
-use super::{Failure, health, names_resolve, say};
-
-/// The options of `env`.
-#[derive(Args, Debug)]
-pub(super) struct EnvOptions {
-    /// Shell that reads the output
-    #[arg(long, value_name = "SHELL", value_enum, default_value_t)]
-    shell: Shell,
-    /// Identity of the client
-    #[arg(long, value_name = "IDENTITY", value_enum, default_value_t)]
-    identity: Identity,
-    /// The path of the CA certificate on the client's machine, if it is a copy
-    #[arg(long, value_name = "FILE")]
-    ca: Option<PathBuf>,
-}
+use super::failure::Failure;
+use super::health;
+use super::network::names_resolve;
+use super::options::{EnvOptions, Options};
+use super::output::say;
 
 pub(super) async fn env(options: &Options, wish: &EnvOptions) -> Result<(), Failure> {
     let data_dir = options.data_dir()?;
@@ -36,7 +21,7 @@ pub(super) async fn env(options: &Options, wish: &EnvOptions) -> Result<(), Fail
         }
         None => write_bundle(&data_dir, &endpoints.ca)?,
     };
-    let resolves = names_resolve(&endpoints).await;
+    let resolves = names_resolve(&endpoints.vault).await;
     let variables = Variables::of(&endpoints, &bundle, wish.identity, resolves)?;
     say(variables.render(wish.shell).trim_end());
     Ok(())

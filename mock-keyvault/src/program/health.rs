@@ -11,8 +11,10 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::endpoints::Endpoints;
+use super::failure::Failure;
+use super::network::reachable;
 use super::options::Options;
-use super::{Failure, reachable, say};
+use super::output::say;
 
 /// A vault that takes longer is not healthy.
 const PATIENCE: Duration = Duration::from_secs(4);

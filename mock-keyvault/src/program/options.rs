@@ -4,14 +4,37 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use azure_emulator_core::listen;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use directories::ProjectDirs;
 
-use super::Failure;
-use super::env::EnvOptions;
-use super::repair::RepairOptions;
+use super::client_env::{Identity, Shell};
+use super::failure::Failure;
 
 const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8443);
+
+const REPAIR_HELP: &str = "\
+Repairs the folder of a vault that does not run, even if the vault cannot start. The repair restores
+the journal as far as it can be verified, from the last checkpoints or from an index whose checksum
+is right.
+It writes the new rows, with the keys of the vault, next to the damaged ones and replaces them in
+one step. If the disk has too little space for them, nothing is changed.
+The damaged files stay in the data folder, in damaged-TIME/, with a list of the losses in
+damaged-TIME/lost.txt.
+If the repair is interrupted, the folder is either unchanged or repaired, and the next repair or
+start reports the losses.
+
+Examples:
+  mock-keyvault repair --dry-run       show what would be done
+  mock-keyvault repair                 show it, ask, and do it
+  mock-keyvault repair --yes --json    for scripts
+
+Exit codes:
+  0  nothing is lost: nothing was damaged, or everything was restored
+  1  failed
+  2  invalid argument
+  5  nothing was changed: the repair was not confirmed
+  6  repaired, with the losses that were printed
+  7  a vault has the folder open";
 
 /// A local Azure Key Vault for keys.
 ///
@@ -76,8 +99,36 @@ Examples:
   mock-keyvault env --shell powershell | Out-String | Invoke-Expression")]
     Env(EnvOptions),
     /// Repair a damaged data folder, and list the keys that are lost
-    #[command(after_help = super::repair::HELP)]
+    #[command(after_help = REPAIR_HELP)]
     Repair(RepairOptions),
+}
+
+/// The options of `env`.
+#[derive(Args, Debug)]
+pub(super) struct EnvOptions {
+    /// Shell that reads the output
+    #[arg(long, value_name = "SHELL", value_enum, default_value_t)]
+    pub(super) shell: Shell,
+    /// Identity of the client
+    #[arg(long, value_name = "IDENTITY", value_enum, default_value_t)]
+    pub(super) identity: Identity,
+    /// The path of the CA certificate on the client's machine, if it is a copy
+    #[arg(long, value_name = "FILE")]
+    pub(super) ca: Option<PathBuf>,
+}
+
+/// The options of `repair`.
+#[derive(Args, Debug)]
+pub(super) struct RepairOptions {
+    /// Repair without asking
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// Show what would be done, and change nothing
+    #[arg(long, conflicts_with = "yes")]
+    pub(super) dry_run: bool,
+    /// Print one JSON document, for programs
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 impl Options {

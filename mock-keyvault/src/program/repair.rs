@@ -6,38 +6,14 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use azure_emulator_core::clock::Clock;
-use clap::Args;
 use mock_keyvault::repair::{
     Earlier, RepairError, VaultReport, aside_name, examine, write_earlier,
 };
 use serde::Serialize;
 
-use super::options::Options;
-use super::{Failure, failed, say};
-
-pub(super) const HELP: &str = "\
-Repairs the folder of a vault that does not run, even if the vault cannot start. The repair restores
-the journal as far as it can be verified, from the last checkpoints or from an index whose checksum
-is right.
-It writes the new rows, with the keys of the vault, next to the damaged ones and replaces them in
-one step. If the disk has too little space for them, nothing is changed.
-The damaged files stay in the data folder, in damaged-TIME/, with a list of the losses in
-damaged-TIME/lost.txt.
-If the repair is interrupted, the folder is either unchanged or repaired, and the next repair or
-start reports the losses.
-
-Examples:
-  mock-keyvault repair --dry-run       show what would be done
-  mock-keyvault repair                 show it, ask, and do it
-  mock-keyvault repair --yes --json    for scripts
-
-Exit codes:
-  0  nothing is lost: nothing was damaged, or everything was restored
-  1  failed
-  2  invalid argument
-  5  nothing was changed: the repair was not confirmed
-  6  repaired, with the losses that were printed
-  7  a vault has the folder open";
+use super::failure::{Failure, failed};
+use super::options::{Options, RepairOptions};
+use super::output::say;
 
 /// Nothing was changed, because the repair was not confirmed.
 const NOT_CONFIRMED: u8 = 5;
@@ -50,20 +26,6 @@ const IN_USE: u8 = 7;
 const KEYS: &str = "This changes the files that hold the keys of the vault.";
 /// The warning before a repair that the disk may have too little space for.
 const TIGHT: &str = "the disk may have too little space for the new rows next to the damaged ones; if so, nothing is changed";
-
-/// The options of `repair`.
-#[derive(Args, Debug)]
-pub(super) struct RepairOptions {
-    /// Repair without asking
-    #[arg(long)]
-    yes: bool,
-    /// Show what would be done, and change nothing
-    #[arg(long, conflicts_with = "yes")]
-    dry_run: bool,
-    /// Print one JSON document, for programs
-    #[arg(long)]
-    json: bool,
-}
 
 /// The document that `--json` prints.
 #[derive(Serialize)]

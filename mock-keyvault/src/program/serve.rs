@@ -10,8 +10,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::client_env::{Identity, Shell, Variables, write_bundle};
 use super::endpoints::Endpoints;
+use super::failure::Failure;
+use super::network::names_resolve;
 use super::options::Options;
-use super::{Failure, names_resolve, say};
+use super::output::say;
 
 pub(super) async fn serve(options: &Options) -> Result<(), Failure> {
     no_core_dumps();
@@ -39,7 +41,7 @@ pub(super) async fn serve(options: &Options) -> Result<(), Failure> {
     }
     let endpoints = Endpoints::of(&vault);
     let bundle = write_bundle(&data_dir, &endpoints.ca)?;
-    let resolves = names_resolve(&endpoints).await;
+    let resolves = names_resolve(&endpoints.vault).await;
     let variables = Variables::of(&endpoints, &bundle, Identity::default(), resolves)?;
     let written = endpoints.write(&data_dir, options.endpoints_file.as_deref())?;
     say(&banner(&endpoints, &variables, resolves, &own_command(options)));

@@ -1,39 +1,30 @@
-//! Configures and starts a vault, and names every reason why a start fails.
+//! Configures and starts a vault.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::MockKeyVault;
-use super::folder::Folder;
+use super::error::StartError;
+use super::handle::MockKeyVault;
 use super::herald::Herald;
+use super::open::open;
 use super::timekeeper::Timekeeper;
-use crate::audit::AuditLog;
+use crate::app::App;
 use crate::auth::ANY_TOKEN_WARNING;
 use crate::guard::Guard;
 use crate::interference;
-use crate::model::names::VaultName;
-use crate::model::policy::KeyPermission;
-use crate::router::{self, App};
-use crate::store::{Store, StoreError};
+use crate::router;
 use crate::throttle::Throttle;
-use crate::vault::Vaults;
-use azure_emulator_core::changes::Changes;
-use azure_emulator_core::clock::{Clock, KeptClock};
+use azure_emulator_core::clock::Clock;
 use azure_emulator_core::durable::Durability;
-use azure_emulator_core::events::EventLog;
 use azure_emulator_core::faults::Faults;
-use azure_emulator_core::files::read_if_there;
 use azure_emulator_core::front::FrontSlot;
-use azure_emulator_core::identity::{Issuer, MANAGED_IDENTITY_OBJECT_ID, OWNER_OBJECT_ID, Secrets};
+use azure_emulator_core::identity::Secrets;
 use azure_emulator_core::listen::{self, Transport};
-use azure_emulator_core::sealing::SealingKey;
-use azure_emulator_core::tls::{LocalAuthority, TlsError};
 
 /// Configures a vault. Without any setting, the vault is one for a test: on a free port of the loopback, in a temporary folder,
 /// with the well-known principals and a vault called `local`.
@@ -73,77 +64,6 @@ enum Socket {
     Bound(std::net::TcpListener),
 }
 
-/// Why a vault cannot be started.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StartError {
-    /// Another program listens on the address.
-    #[error(
-        "cannot listen on {address}: another program uses it; choose another address with --listen, such as --listen 127.0.0.1:0 for any free port"
-    )]
-    PortTaken {
-        /// The address.
-        address: SocketAddr,
-    },
-    /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {source}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// The system's error.
-        source: io::Error,
-    },
-    /// Another process uses the data folder.
-    #[error(
-        "the data folder {folder} is in use by another mock-keyvault; stop it, or choose another folder with --data-dir"
-    )]
-    FolderInUse {
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// The key that opens the private keys of a used data folder is missing.
-    #[error(
-        "the file {file} is missing, and the private keys in this folder cannot be opened without it; restore the file, or choose another folder with --data-dir"
-    )]
-    NoSealingKey {
-        /// The missing file of the key.
-        file: PathBuf,
-    },
-    /// The data folder cannot be read or written.
-    #[error("the data folder cannot be used: {0}")]
-    Io(#[from] io::Error),
-    /// The rows of the vaults cannot be used.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// TLS cannot be set up.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// Every client that reaches the listener would be the owner of everything.
-    #[error(
-        "--accept-any-token is refused on {address}, which other machines can reach; listen on the loopback, or use --trusted-network if you trust every machine on that network"
-    )]
-    AnyTokenOffLoopback {
-        /// The address.
-        address: SocketAddr,
-    },
-    /// A part of the start ended without a result.
-    #[error("a part of the start ended early: {0}")]
-    CutShort(String),
-}
-
-impl StartError {
-    /// Names another command to repair the rows: that of the program which embeds this vault.
-    #[must_use]
-    pub fn repaired_by(self, command: &str) -> Self {
-        match self {
-            Self::Store(StoreError::Open(error)) => {
-                Self::Store(StoreError::Open(error.repaired_by(command)))
-            }
-            other => other,
-        }
-    }
-}
-
 impl Default for Builder {
     fn default() -> Self {
         Self {
@@ -159,16 +79,11 @@ impl Default for Builder {
     }
 }
 
-/// The parts of an opened data folder.
-struct Opened {
-    folder: Folder,
-    vaults: Vaults,
-    issuer: Issuer,
-    audit: AuditLog,
-    authority: LocalAuthority,
-    clock: Clock,
-    clock_file: Option<PathBuf>,
-    changes: Changes,
+impl MockKeyVault {
+    /// A builder with the default settings.
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
 }
 
 impl Builder {
@@ -318,88 +233,4 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
         io::ErrorKind::AddrInUse => StartError::PortTaken { address },
         _ => StartError::Listen { address, source },
     })
-}
-
-fn open(
-    data_dir: Option<&Path>,
-    clock: Option<Clock>,
-    durability: Durability,
-    secrets: Secrets,
-) -> Result<Opened, StartError> {
-    let folder = data_dir.map_or_else(Folder::temporary, Folder::open)?;
-    let (clock, clock_file) = match clock {
-        Some(clock) => (clock, None),
-        None => (own_clock(&folder)?, Some(folder.clock())),
-    };
-    // A new key in its place would seem to work until a client uses an existing key.
-    if folder.has_rows() && !folder.sealing_key().exists() {
-        return Err(StartError::NoSealingKey { file: folder.sealing_key() });
-    }
-    let sealing = Arc::new(SealingKey::open(&folder.sealing_key())?);
-    let changes = Changes::default();
-    // Finding primes takes by far the longest, so everything else runs in parallel.
-    let (issuer, rest) = std::thread::scope(|scope| {
-        let issuer =
-            scope.spawn(|| Issuer::open(&folder.identity(), secrets, &sealing, &clock, &changes));
-        let rest = open_beside(&folder, durability, &sealing, &clock, &changes);
-        (issuer.join(), rest)
-    });
-    let issuer = issuer.map_err(|_| {
-        StartError::CutShort("the thread that opens the issuer panicked".to_owned())
-    })??;
-    let (vaults, authority, audit) = rest?;
-    folder.make_private()?;
-    folder.room().refill();
-    Ok(Opened { folder, vaults, issuer, audit, authority, clock, clock_file, changes })
-}
-
-fn open_beside(
-    folder: &Folder,
-    durability: Durability,
-    sealing: &Arc<SealingKey>,
-    clock: &Clock,
-    changes: &Changes,
-) -> Result<(Vaults, LocalAuthority, AuditLog), StartError> {
-    let events = EventLog::open(&folder.events(), Arc::clone(folder.room()))?;
-    let vaults = Vaults::open(
-        Store::open(folder.path(), durability, Arc::clone(folder.room()))?,
-        Arc::clone(sealing),
-        clock,
-        events,
-        OWNER_OBJECT_ID,
-        changes,
-    )?;
-    vaults.ensure_vault(
-        &VaultName::local(),
-        &[
-            (OWNER_OBJECT_ID, KeyPermission::ALL),
-            (MANAGED_IDENTITY_OBJECT_ID, KeyPermission::FOR_ENCRYPTION),
-        ],
-    )?;
-    let authority = LocalAuthority::open(&folder.tls(), clock)?;
-    let audit = AuditLog::open(&folder.audit(), Arc::clone(folder.room()))?;
-    Ok((vaults, authority, audit))
-}
-
-fn own_clock(folder: &Folder) -> Result<Clock, StartError> {
-    let clock = Clock::system();
-    if let Some(text) = read_if_there(&folder.clock())? {
-        let kept = std::str::from_utf8(&text).ok().and_then(kept_clock);
-        clock.restore(kept.ok_or_else(|| {
-            let words = format!("{} is not a valid clock setting", folder.clock().display());
-            io::Error::new(io::ErrorKind::InvalidData, words)
-        })?);
-    }
-    Ok(clock)
-}
-
-/// Parses `OFFSET`, or `OFFSET FROZEN-AT`, both in seconds.
-fn kept_clock(text: &str) -> Option<KeptClock> {
-    let mut words = text.split_whitespace();
-    let offset = time::Duration::seconds(words.next()?.parse().ok()?);
-    let frozen_at = match words.next() {
-        Some(at) => Some(OffsetDateTime::from_unix_timestamp(at.parse().ok()?).ok()?),
-        None => None,
-    };
-    words.next().is_none().then_some(KeptClock { offset, frozen_at })
 }

@@ -9,12 +9,13 @@ use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use http::{Extensions, HeaderMap, Request};
 
+use crate::app::App;
 use crate::arm::{self, ArmError};
-use crate::auth;
+use crate::auth::{self, Accepted};
 use crate::host::Site;
 use crate::model::Caller;
 use crate::model::settings::LOCAL_SUBSCRIPTION;
-use crate::router::{self, App};
+use crate::router;
 use azure_emulator_core::authority::host_of;
 use azure_emulator_core::authorization::Scope;
 use azure_emulator_core::listing::Resource;
@@ -31,10 +32,6 @@ pub struct GateRefusal {
     /// Host and port that the client used: the refusal tells the client where to get a token.
     host: String,
 }
-
-/// An authenticated caller in whose name the embedding program makes a request.
-#[derive(Clone, Debug)]
-pub(crate) struct Accepted(pub(crate) Caller);
 
 impl Gate {
     pub(super) fn new(app: &Arc<App>) -> Self {

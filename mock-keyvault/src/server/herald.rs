@@ -10,7 +10,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
-use crate::router::App;
+use crate::app::App;
 use azure_emulator_core::changes::ChangeKind;
 use azure_emulator_core::clock::Clock;
 

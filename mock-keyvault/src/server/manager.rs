@@ -7,10 +7,10 @@
 use std::io;
 use std::sync::{Arc, Weak};
 
+use crate::app::App;
 use crate::model::error::VaultError;
 use crate::model::names::VaultName;
 use crate::model::policy::{AccessPolicy, KeyPermission};
-use crate::router::App;
 use crate::vault::lifecycle::VaultChangeError;
 use azure_emulator_core::authorization::{
     AuthorizationError, NewRoleAssignment, PrincipalType, Scope, ScopeError, builtin,

@@ -9,8 +9,8 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
+use crate::app::App;
 use crate::model::error::VaultError;
-use crate::router::App;
 
 /// How long the task waits if nothing is due, or after an error.
 const REST: Duration = Duration::from_hours(24);

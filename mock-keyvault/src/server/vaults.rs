@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::MockKeyVault;
+use super::handle::MockKeyVault;
 use crate::model::names::VaultName;
 use crate::model::network::NetworkRules;
 use crate::model::policy::{AccessPolicy, KeyPermission};

@@ -2,14 +2,13 @@
 //!
 //! Any other filter is refused: otherwise a filter that is not understood would match everything.
 
-use super::error::ArmError;
-use crate::control::RequestError;
+use super::request_error::RequestError;
 use azure_emulator_core::listing::ListError;
 use azure_emulator_core::odata::{self, Argument, Expression, Operator};
 
 /// One condition. Names are in lower case.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Term {
+pub(crate) enum Term {
     /// `field eq 'value'`.
     Equals { field: String, value: String },
     /// `function('value')` or `function()`.
@@ -37,17 +36,17 @@ impl Term {
     }
 
     /// The refusal of a condition that a list does not support.
-    pub(super) fn not_taken(&self) -> ArmError {
+    pub(crate) fn not_taken(&self) -> RequestError {
         let words = match self {
             Self::Equals { field, value } => format!("{field} eq '{value}'"),
             Self::Call { function, .. } => format!("{function}()"),
         };
-        RequestError::from(ListError::filter(&words, None)).into()
+        ListError::filter(&words, None).into()
     }
 }
 
 /// The conditions of a filter, all of which must hold.
-pub(super) fn parse(text: &str) -> Result<Vec<Term>, ListError> {
+pub(crate) fn parse(text: &str) -> Result<Vec<Term>, ListError> {
     if text.trim().is_empty() {
         return Ok(Vec::new());
     }

@@ -9,7 +9,6 @@ use std::sync::Arc;
 
 use fs_err as fs;
 
-use super::StartError;
 use azure_emulator_core::durable::make_dir_durably;
 use azure_emulator_core::files::make_private;
 use azure_emulator_core::lock_file::{LockError, LockFile};
@@ -22,6 +21,17 @@ const KEY_FILE: &str = "ca.key";
 /// Files that all users may read: the addresses of the vault, and the certificates that clients trust.
 const PUBLIC: &[&str] = &["endpoints.json", "ca-bundle.pem"];
 
+/// Why a data folder cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FolderError {
+    /// Another process has locked it.
+    #[error("the data folder {} is in use", .0.display())]
+    InUse(PathBuf),
+    /// It cannot be read or written.
+    #[error("the data folder cannot be used: {0}")]
+    Io(#[from] io::Error),
+}
+
 /// A locked data folder. Dropping it unlocks it, and removes a temporary folder.
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -33,7 +43,7 @@ pub(crate) struct Folder {
 
 impl Folder {
     /// Opens a folder, or creates it with access only for the owner.
-    pub(super) fn open(path: &Path) -> Result<Self, StartError> {
+    pub(crate) fn open(path: &Path) -> Result<Self, FolderError> {
         let is_new = !path.exists();
         make_dir_durably(path)?;
         if is_new {
@@ -47,8 +57,8 @@ impl Folder {
     /// Locks an existing folder. [`io::ErrorKind::WouldBlock`] if another process holds the lock.
     pub(crate) fn lock_existing(path: &Path) -> io::Result<Self> {
         let locked = lock(path).map_err(|error| match error {
-            StartError::FolderInUse { .. } => io::ErrorKind::WouldBlock.into(),
-            other => io::Error::other(other),
+            FolderError::InUse(_) => io::ErrorKind::WouldBlock.into(),
+            other @ FolderError::Io(_) => io::Error::other(other),
         });
         Ok(Self {
             path: path.to_owned(),
@@ -59,7 +69,7 @@ impl Folder {
     }
 
     /// Creates a folder that is removed when this is dropped.
-    pub(super) fn temporary() -> Result<Self, StartError> {
+    pub(crate) fn temporary() -> Result<Self, FolderError> {
         let temporary = tempfile::Builder::new().prefix("mock-keyvault-").tempdir()?;
         let path = temporary.path().to_owned();
         let lock = lock(&path)?;
@@ -73,7 +83,7 @@ impl Folder {
 
     /// Restricts the files in the folder to their owner, except the public files. The mode of the folder itself is not changed,
     /// since it may be a mounted volume.
-    pub(super) fn make_private(&self) -> io::Result<()> {
+    pub(crate) fn make_private(&self) -> io::Result<()> {
         for entry in fs::read_dir(&self.path)? {
             let path = entry?.path();
             // Clients read the authority's certificate in this folder.
@@ -90,44 +100,44 @@ impl Folder {
     }
 
     /// The key that seals private keys.
-    pub(super) fn sealing_key(&self) -> PathBuf {
+    pub(crate) fn sealing_key(&self) -> PathBuf {
         self.path.join("sealing.key")
     }
 
     /// Whether the folder holds rows, in the current format or in format 1.
-    pub(super) fn has_rows(&self) -> bool {
+    pub(crate) fn has_rows(&self) -> bool {
         ["journal", "vaults"].iter().any(|name| self.path.join(name).exists())
     }
 
     /// The issuer's key and secrets.
-    pub(super) fn identity(&self) -> PathBuf {
+    pub(crate) fn identity(&self) -> PathBuf {
         self.path.join("identity")
     }
 
     /// The local certificate authority.
-    pub(super) fn tls(&self) -> PathBuf {
+    pub(crate) fn tls(&self) -> PathBuf {
         self.path.join("tls")
     }
 
     /// The audit log.
-    pub(super) fn audit(&self) -> PathBuf {
+    pub(crate) fn audit(&self) -> PathBuf {
         self.path.join("audit.jsonl")
     }
 
     /// The event log.
-    pub(super) fn events(&self) -> PathBuf {
+    pub(crate) fn events(&self) -> PathBuf {
         self.path.join("events.jsonl")
     }
 
     /// The offset of the vault's own clock, in seconds; for a frozen clock also its time, in seconds since 1970.
-    pub(super) fn clock(&self) -> PathBuf {
+    pub(crate) fn clock(&self) -> PathBuf {
         self.path.join("clock-offset")
     }
 }
 
-fn lock(folder: &Path) -> Result<LockFile, StartError> {
+fn lock(folder: &Path) -> Result<LockFile, FolderError> {
     LockFile::take(&folder.join(LOCK_FILE)).map_err(|error| match error {
-        LockError::Held(_) => StartError::FolderInUse { folder: folder.to_owned() },
+        LockError::Held(_) => FolderError::InUse(folder.to_owned()),
         LockError::Io(error) => error.into(),
     })
 }

@@ -1,0 +1,8 @@
+//! Prints to standard output.
+
+use std::io::{self, Write as _};
+
+/// Prints a line for people to standard output. A closed output is not a failure of the vault.
+pub(super) fn say(words: &str) {
+    let _ = writeln!(io::stdout(), "{words}");
+}
