@@ -1,4 +1,4 @@
-//! What every operation needs: the vault, the key that the path names, and the query.
+//! The facts of a request that every operation needs: the vault, the key that the path names, and the query.
 
 use std::sync::{Arc, OnceLock};
 

@@ -1,4 +1,4 @@
-//! What every handler of the resource providers needs: the caller, the query and the vaults.
+//! The facts of a request that every handler of the resource providers needs: the caller, the query and the vaults.
 
 use std::sync::Arc;
 
