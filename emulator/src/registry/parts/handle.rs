@@ -1,4 +1,4 @@
-//! One registry: its name, its state, and the way to its content.
+//! One registry: its name, its state, and the access to its content.
 //!
 //! Invariant: content is reached only through [`Content`], and [`Registry::content`] returns one only after the key was
 //! admitted. So no route can forget the check.
