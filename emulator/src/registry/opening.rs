@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::blocking::blocking;
 use super::cmk::{StoredRings, drop_plaintext_on_refusal};
-use super::collect::collect_in_background;
+use super::content::collect_in_background;
+use super::content::verify_in_background;
 use super::error::Error;
 use super::events::RegistrySink;
 use super::identity::{CurrentProfile, RegistryVaults};
@@ -15,7 +16,6 @@ use super::names::RegistryName;
 use super::profile::Profile;
 use super::registries::Common;
 use super::service_key::service_key;
-use super::verify::background::verify_in_background;
 use crate::keys::{IdentityId, KeyRing, RingConfig, VaultAccess};
 use crate::registry::access::AccessSettings;
 use crate::registry::parts::Activity;

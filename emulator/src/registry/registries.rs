@@ -20,6 +20,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::blocking::blocking;
+use super::content::sweep_after_start;
 use super::creation::NewRegistry;
 use super::deletion::OF_REGISTRY;
 use super::identity::{AssignedIdentity, Identity, Platform};
@@ -29,7 +30,7 @@ use super::names::RegistryName;
 use super::opening::Opening;
 use super::profile::Profile;
 use super::resource::{Location, Tags};
-use super::{Error, Registry, Settings, audit, collect};
+use super::{Error, Registry, Settings, audit};
 use crate::keys::IdentityId;
 use crate::store::{End, Store};
 
@@ -120,7 +121,7 @@ impl Registries {
         registries.adopt_leaving().await?;
         let store = Arc::clone(&registries.0.common.store);
         store.wait_at_most(PROOF_LIMIT);
-        tokio::spawn(collect::sweep_after_start(store));
+        tokio::spawn(sweep_after_start(store));
         Ok(registries)
     }
 

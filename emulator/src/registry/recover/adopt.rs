@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use azure_emulator_core::clock::Clock;
 
-use super::super::blocking::blocking;
-use super::super::digest::Digest;
-use super::super::error::Error;
-use super::super::manifest::{ManifestError, ParsedManifest};
-use super::super::media::{ManifestKind, OCI_IMAGE, OCI_INDEX};
 use super::read::{Content, Found, SealedFile};
 use super::{Incomplete, LostFile, RECOVERED, Recovered};
+use crate::registry::blocking::blocking;
+use crate::registry::digest::Digest;
+use crate::registry::error::Error;
+use crate::registry::manifest::{ManifestError, ParsedManifest};
+use crate::registry::media::{ManifestKind, OCI_IMAGE, OCI_INDEX};
 use crate::store::{Adopted, Attributes, FileId, ManifestRow, NewManifest, ObjectRow, Store};
 
 /// Puts recovered content into the rows.

@@ -31,7 +31,7 @@ use super::blocking::blocking;
 use super::error::Error;
 use super::identity::Platform;
 use super::names::RECOVERED;
-use super::verify::Finding;
+use crate::registry::content::Finding;
 use crate::store::{FileId, Store};
 
 /// How many files are read at the same time.

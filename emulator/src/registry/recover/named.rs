@@ -11,14 +11,14 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use tokio::runtime::Handle;
 
-use super::super::blocking::blocking;
-use super::super::damage::{cause_of, damage_of, damaged};
-use super::super::error::Error;
-use super::super::object::OpenObject;
-use super::super::verify::{Finding, Task, name_affected, read_through};
 use super::rings::Rings;
 use super::{DamagedContent, PARALLEL, Recovered};
 use crate::keys::KeyError;
+use crate::registry::blocking::blocking;
+use crate::registry::content::OpenObject;
+use crate::registry::content::{Finding, Task, name_affected, read_through};
+use crate::registry::content::{cause_of, damage_of, damaged};
+use crate::registry::error::Error;
 use crate::store::{FileId, Store, StoreError};
 use sealed_envelope::{Binding, DataKeyId, Header, OpenError, Opener};
 

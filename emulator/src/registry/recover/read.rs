@@ -5,13 +5,13 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::super::blocking::blocking;
-use super::super::digest::{Digest, Hasher};
-use super::super::error::Error;
-use super::super::manifest::MAX_MANIFEST_LEN;
 use super::LostFile;
 use super::rings::{OpenRing, Rings};
 use crate::keys::{KeyError, KeyLease};
+use crate::registry::blocking::blocking;
+use crate::registry::digest::{Digest, Hasher};
+use crate::registry::error::Error;
+use crate::registry::manifest::MAX_MANIFEST_LEN;
 use crate::store::{FileId, ObjectRow, Store};
 use sealed_envelope::{Binding, Header, ObjectKind, OpenError, Opener};
 

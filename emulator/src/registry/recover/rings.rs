@@ -5,17 +5,17 @@ use std::sync::Arc;
 
 use azure_emulator_core::clock::Clock;
 
-use super::super::blocking::blocking;
-use super::super::error::Error;
-use super::super::events::RegistrySink;
-use super::super::identity::{CurrentProfile, Platform, RegistryVaults};
-use super::super::names::RegistryName;
-use super::super::profile::Profile;
-use super::super::resource::IdentityResource;
-use super::super::{Events, audit, cmk};
 use super::Recovered;
 use crate::keys::{KeyRing, RingConfig, VaultAccess};
+use crate::registry::blocking::blocking;
+use crate::registry::error::Error;
+use crate::registry::events::RegistrySink;
+use crate::registry::identity::{CurrentProfile, Platform, RegistryVaults};
+use crate::registry::names::RegistryName;
+use crate::registry::profile::Profile;
+use crate::registry::resource::IdentityResource;
 use crate::registry::service_key::service_key;
+use crate::registry::{Events, audit, cmk};
 use crate::store::{End, IdentityRow, NewRegistryRows, RegistryRecord, RingMirror, RingRow, Store};
 use sealed_envelope::DataKeyId;
 

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::blocking::blocking;
-use super::error::Error;
 use super::times::seconds;
-use super::{Parts, Registry, TaskRun};
 use crate::keys::Cause;
+use crate::registry::blocking::blocking;
+use crate::registry::error::Error;
+use crate::registry::{Parts, Registry, TaskRun};
 
 impl Registry {
     /// The next time after now at which work is due.

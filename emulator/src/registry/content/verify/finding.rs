@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::registry::damage::{damage_of, io_words};
+use crate::registry::content::damage::{damage_of, io_words};
 use crate::registry::error::Error;
 use crate::registry::object_name::ObjectName;
 use crate::store::Damage;

@@ -12,36 +12,11 @@
 //! - When the key is refused, all writers are dropped, and with them the plaintext tails.
 
 mod begin;
-
+mod chunk;
 mod pour;
 mod publish;
 mod requests;
 mod writer;
 
-use bytes::Bytes;
-use futures::Stream;
-
-use super::ids::UploadId;
-
-pub(in crate::registry) use self::pour::nothing_arrived_for;
-
-/// The progress of an upload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UploadStatus {
-    /// The upload.
-    pub id: UploadId,
-    /// The number of bytes received: the next chunk begins there.
-    pub received: u64,
-}
-
-/// A chunk's position and length in the headers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ChunkHeaders {
-    /// First byte, of `Content-Range`.
-    pub start: Option<u64>,
-    /// Number of bytes, of `Content-Range` or `Content-Length`.
-    pub len: Option<u64>,
-}
-
-/// A body of a request, as the writer reads it.
-pub type Body = std::pin::Pin<Box<dyn Stream<Item = Result<Bytes, String>> + Send>>;
+pub(in crate::registry) use self::chunk::nothing_arrived_for;
+pub use self::chunk::{Body, ChunkHeaders, UploadStatus};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use azure_emulator_core::durable::Check;
 
-use super::{Finding, FindingKind, Verified};
+use super::finding::{Finding, FindingKind, Verified};
 use crate::registry::Content;
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::Parts;
-use super::blocking::blocking;
-use super::digest::Digest;
-use super::error::Error;
-use super::names::RepositoryName;
 use super::object;
-use super::object_name::ObjectName;
+use crate::registry::Parts;
+use crate::registry::blocking::blocking;
+use crate::registry::digest::Digest;
+use crate::registry::error::Error;
+use crate::registry::names::RepositoryName;
+use crate::registry::object_name::ObjectName;
 use crate::store::ManifestRow;
 
 /// A longer config is not read. Configs of images have a few kilobytes.
@@ -21,14 +21,14 @@ const MAX_CONFIG_LEN: u64 = 1 << 20;
 
 /// The image metadata of a manifest.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct ImageFacts {
-    pub(super) architecture: Option<String>,
-    pub(super) os: Option<String>,
-    pub(super) config_media_type: Option<String>,
+pub(in crate::registry) struct ImageFacts {
+    pub(in crate::registry) architecture: Option<String>,
+    pub(in crate::registry) os: Option<String>,
+    pub(in crate::registry) config_media_type: Option<String>,
     /// The bytes of config and layers, as the manifest says.
-    pub(super) size: u64,
+    pub(in crate::registry) size: u64,
     /// The manifests that an index lists.
-    pub(super) listed: Vec<Listed>,
+    pub(in crate::registry) listed: Vec<Listed>,
 }
 
 /// A manifest that an index lists.
@@ -71,7 +71,7 @@ struct Platform {
 }
 
 /// Reads the image metadata of a manifest. Fields that do not follow the specifications are omitted.
-pub(super) async fn facts(
+pub(in crate::registry) async fn facts(
     parts: &Arc<Parts>,
     repository: &RepositoryName,
     digest: &Digest,

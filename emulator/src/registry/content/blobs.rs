@@ -6,15 +6,15 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::blob_stream::BlobStream;
-use super::blocking::blocking;
 use super::damage::{self, StreamSource};
-use super::digest::Digest;
-use super::error::Error;
 use super::locks;
-use super::names::RepositoryName;
 use super::object;
-use super::object_name::ObjectName;
-use super::{Content, Parts};
+use crate::registry::blocking::blocking;
+use crate::registry::digest::Digest;
+use crate::registry::error::Error;
+use crate::registry::names::RepositoryName;
+use crate::registry::object_name::ObjectName;
+use crate::registry::{Content, Parts};
 use crate::store::{ObjectRow, Unlinked};
 
 /// A blob of a repository.
@@ -24,7 +24,7 @@ pub struct Blob {
     pub digest: Digest,
     /// Its length in bytes.
     pub len: u64,
-    pub(super) row: ObjectRow,
+    pub(in crate::registry) row: ObjectRow,
 }
 
 impl Content {

@@ -7,18 +7,18 @@ use serde::Serialize;
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
-use super::blocking::blocking;
 use super::damage::{self};
-use super::digest::{Algorithm, Digest};
-use super::error::Error;
 use super::locks;
 use super::locks::require_repository;
-use super::manifest::{MAX_MANIFEST_LEN, ParsedManifest};
-use super::names::{Reference, RepositoryName, Tag};
 use super::object;
-use super::object_name::ObjectName;
-use super::{Content, Parts};
 use crate::keys::KeyLease;
+use crate::registry::blocking::blocking;
+use crate::registry::digest::{Algorithm, Digest};
+use crate::registry::error::Error;
+use crate::registry::manifest::{MAX_MANIFEST_LEN, ParsedManifest};
+use crate::registry::names::{Reference, RepositoryName, Tag};
+use crate::registry::object_name::ObjectName;
+use crate::registry::{Content, Parts};
 use crate::store::{
     Attributes, Deleted, FileId, Locked, ManifestRow, NewFile, NewManifest, ObjectRow, Put,
     StoreError,
@@ -40,7 +40,7 @@ pub struct Manifest {
     /// Its length in bytes.
     pub len: u64,
     repository: RepositoryName,
-    pub(super) row: ManifestRow,
+    pub(in crate::registry) row: ManifestRow,
 }
 
 /// The names of a pushed manifest.
@@ -433,7 +433,7 @@ impl Pushed {
 }
 
 /// Seals a manifest into a new file.
-pub(super) fn seal_manifest(
+pub(in crate::registry) fn seal_manifest(
     parts: &Parts,
     lease: &KeyLease,
     runtime: &Handle,
@@ -460,7 +460,11 @@ pub(super) fn seal_manifest(
 
 impl<T> Page<T> {
     /// Cuts a list that was read one entry longer than the page, to know whether there is more.
-    pub(super) fn cut(mut items: Vec<T>, limit: usize, key: impl Fn(&T) -> String) -> Self {
+    pub(in crate::registry) fn cut(
+        mut items: Vec<T>,
+        limit: usize,
+        key: impl Fn(&T) -> String,
+    ) -> Self {
         let more = items.len() > limit;
         items.truncate(limit);
         let next = items.last().filter(|_| more).map(key);

@@ -13,18 +13,18 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::Parts;
-use super::Registry;
-use super::blocking::blocking;
-use super::digest::Digest;
-use super::error::Error;
-use super::manifest::ParsedManifest;
-use super::media::ManifestKind;
-use super::names::RECOVERED;
 use super::object;
-use super::object_name::ObjectName;
-use super::settings::CollectOptions;
 use super::times::seconds;
+use crate::registry::Parts;
+use crate::registry::Registry;
+use crate::registry::blocking::blocking;
+use crate::registry::digest::Digest;
+use crate::registry::error::Error;
+use crate::registry::manifest::ParsedManifest;
+use crate::registry::media::ManifestKind;
+use crate::registry::names::RECOVERED;
+use crate::registry::object_name::ObjectName;
+use crate::registry::settings::CollectOptions;
 pub use crate::store::Collected;
 use crate::store::{CollectRules, Kept, Store};
 
@@ -175,7 +175,7 @@ async fn collect(parts: &Arc<Parts>, options: CollectOptions) -> Result<Collecti
 
 /// Runs once in the background after a start: waits for the check of the rows, writes the mirrors of the rings, and
 /// removes the files that a kill left without a row.
-pub(super) async fn sweep_after_start(store: Arc<Store>) {
+pub(in crate::registry) async fn sweep_after_start(store: Arc<Store>) {
     let mirrored = Arc::clone(&store);
     let mirrored = blocking(move || {
         mirrored.mirror_missing_rings()?;
@@ -192,7 +192,10 @@ pub(super) async fn sweep_after_start(store: Arc<Store>) {
 }
 
 /// Collects once every hour of emulator time, until the registry is deleted.
-pub(super) async fn collect_in_background(parts: Weak<Parts>, ended: CancellationToken) {
+pub(in crate::registry) async fn collect_in_background(
+    parts: Weak<Parts>,
+    ended: CancellationToken,
+) {
     loop {
         let Some(strong) = parts.upgrade() else { return };
         let clock = strong.clock.clone();

@@ -16,12 +16,12 @@ use futures::Stream;
 use tokio::sync::Notify;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::blocking::blocking;
 use super::damage::StreamSource;
-use super::error::Error;
 use super::object::OpenObject;
 use super::read_ahead::{ReadAhead, Taken, Wanted};
 use crate::keys::{KeyLease, LeaseEnded, RenewalWait};
+use crate::registry::blocking::blocking;
+use crate::registry::error::Error;
 use sealed_envelope::Opener;
 
 /// The bytes of a blob or of a log, or a part of them.
@@ -58,7 +58,11 @@ struct Reading {
 
 impl BlobStream {
     /// Streams a range of an open object.
-    pub(super) fn of(opened: OpenObject, range: Range<u64>, source: StreamSource) -> Self {
+    pub(in crate::registry) fn of(
+        opened: OpenObject,
+        range: Range<u64>,
+        source: StreamSource,
+    ) -> Self {
         let OpenObject { opener, lease, .. } = opened;
         let state = State { ahead: ReadAhead::new(&range), waiting: None };
         let shared = Arc::new(Shared { state: Mutex::new(state), room: Notify::new() });
@@ -79,7 +83,7 @@ impl BlobStream {
 
     /// The number of opened segments in memory.
     #[cfg(test)]
-    pub(super) fn ahead(&self) -> usize {
+    pub(in crate::registry) fn ahead(&self) -> usize {
         self.shared.state().ahead.len()
     }
 }

@@ -6,11 +6,11 @@ use fs_err::File;
 use tokio::runtime::Handle;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::UploadId;
 use crate::keys::KeyLease;
 use crate::registry::blocking::blocking_with_key;
 use crate::registry::digest::{Algorithm, Digest, Hasher};
 use crate::registry::error::Error;
+use crate::registry::ids::UploadId;
 use crate::registry::parts::Writer;
 use crate::registry::{Content, Parts};
 use crate::store::{ObjectRow, StoreError, UploadRow};

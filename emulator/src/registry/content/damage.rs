@@ -12,23 +12,23 @@ use std::sync::{Arc, Weak};
 
 use rustix::io::Errno;
 
-use super::blocking::blocking;
 use super::damage_report::report;
-use super::error::{Error, errno_of};
-use super::names::Reference;
-use super::object_name::{DamagedObject, ObjectName};
-use super::{Content, Parts};
 use crate::keys::KeyError;
+use crate::registry::blocking::blocking;
+use crate::registry::error::{Error, errno_of};
+use crate::registry::names::Reference;
+use crate::registry::object_name::{DamagedObject, ObjectName};
+use crate::registry::{Content, Parts};
 use crate::store::Damage;
 use crate::store::{ObjectRow, StoreError};
 use sealed_envelope::OpenError;
 
 /// The maximum number of lookups of an object that is being replaced meanwhile.
-pub(super) const TRIES: usize = 10;
+pub(in crate::registry) const TRIES: usize = 10;
 
 /// The object behind a stream, to mark it if it is damaged. It does not keep the registry open.
 #[derive(Clone)]
-pub(super) struct StreamSource {
+pub(in crate::registry) struct StreamSource {
     parts: Weak<Parts>,
     object: ObjectName,
     row: ObjectRow,
@@ -36,7 +36,7 @@ pub(super) struct StreamSource {
 
 impl ObjectName {
     /// The error for a missing object.
-    pub(super) fn unknown(&self) -> Error {
+    pub(in crate::registry) fn unknown(&self) -> Error {
         match self {
             Self::Blob(digest) => Error::BlobUnknown(digest.clone()),
             Self::Manifest(_, digest) => Error::ManifestUnknown(Reference::Digest(digest.clone())),
@@ -59,7 +59,7 @@ impl ObjectName {
 }
 
 /// The damage that an error shows. `None`: the key was refused, or the object is not at fault.
-pub(super) fn damage_of(error: &Error) -> Option<Damage> {
+pub(in crate::registry) fn damage_of(error: &Error) -> Option<Damage> {
     match error {
         Error::Damaged(OpenError::NoSuchSegment(_)) => None,
         Error::Damaged(_) | Error::DigestMismatch { .. } => Some(Damage::Damaged),
@@ -92,7 +92,7 @@ fn is_read_fault(error: &io::Error) -> bool {
 /// The current row of an object that may be served. `row` is its row a moment ago.
 ///
 /// [`Error::DamagedObject`] if it has a mark, or if its file is missing or has another length.
-pub(super) fn sound_row(
+pub(in crate::registry) fn sound_row(
     parts: &Parts,
     object: &ObjectName,
     mut row: ObjectRow,
@@ -124,7 +124,7 @@ pub(super) fn sound_row(
 
 /// Handles a failed read of an object: returns a newer row to read again, because the object was replaced meanwhile, or
 /// the error for the client. A damaged object is marked.
-pub(super) async fn after_failure(
+pub(in crate::registry) async fn after_failure(
     parts: &Arc<Parts>,
     object: &ObjectName,
     row: &ObjectRow,
@@ -154,7 +154,7 @@ pub(super) async fn after_failure(
 
 /// Marks an object as damaged and sends an event. If the mark cannot be written, as on a full disk, this is only
 /// logged: the next read finds the damage again.
-pub(super) fn note(
+pub(in crate::registry) fn note(
     parts: &Parts,
     object: &ObjectName,
     row: &ObjectRow,
@@ -173,7 +173,7 @@ pub(super) fn note(
 
 /// Removes the mark of an object after it was read to its end. A failure, as on a full disk, says nothing about the
 /// object.
-pub(super) fn clear(parts: &Parts, object: &ObjectName, row: &ObjectRow) {
+pub(in crate::registry) fn clear(parts: &Parts, object: &ObjectName, row: &ObjectRow) {
     match parts.store.clear_damage(&parts.name, row) {
         Ok(false) => (),
         Ok(true) => {
@@ -185,12 +185,12 @@ pub(super) fn clear(parts: &Parts, object: &ObjectName, row: &ObjectRow) {
     }
 }
 
-pub(super) fn damaged(object: &ObjectName, damage: Damage) -> Error {
+pub(in crate::registry) fn damaged(object: &ObjectName, damage: Damage) -> Error {
     Error::DamagedObject(Box::new(DamagedObject { object: object.clone(), damage }))
 }
 
 /// The innermost message of an error, without local paths.
-pub(super) fn cause_of(error: &Error) -> String {
+pub(in crate::registry) fn cause_of(error: &Error) -> String {
     match error {
         Error::Damaged(cause) => cause.to_string(),
         Error::Internal(cause) => match cause.downcast_ref::<io::Error>() {
@@ -202,7 +202,7 @@ pub(super) fn cause_of(error: &Error) -> String {
 }
 
 /// The system's message, without the path.
-pub(super) fn io_words(error: &io::Error) -> String {
+pub(in crate::registry) fn io_words(error: &io::Error) -> String {
     match errno_of(error) {
         Some(errno) => io::Error::from(errno).to_string(),
         None => error.kind().to_string(),
@@ -210,12 +210,12 @@ pub(super) fn io_words(error: &io::Error) -> String {
 }
 
 impl StreamSource {
-    pub(super) fn new(parts: &Arc<Parts>, object: ObjectName, row: ObjectRow) -> Self {
+    pub(in crate::registry) fn new(parts: &Arc<Parts>, object: ObjectName, row: ObjectRow) -> Self {
         Self { parts: Arc::downgrade(parts), object, row }
     }
 
     /// Marks the object if its damage broke the stream.
-    pub(super) async fn broke(&self, error: Error) -> Error {
+    pub(in crate::registry) async fn broke(&self, error: Error) -> Error {
         let (Some(parts), Some(damage)) = (self.parts.upgrade(), damage_of(&error)) else {
             return error;
         };

@@ -5,12 +5,13 @@ use std::sync::atomic::Ordering;
 
 use tokio::runtime::Handle;
 
+use super::chunk::{Body, ChunkHeaders, UploadStatus};
 use super::writer::unknown;
-use super::{Body, ChunkHeaders, UploadId, UploadStatus};
 use crate::registry::Content;
 use crate::registry::blocking::{blocking, blocking_with_key};
 use crate::registry::digest::Digest;
 use crate::registry::error::Error;
+use crate::registry::ids::UploadId;
 use crate::registry::names::RepositoryName;
 use crate::registry::parts::Writer;
 use crate::registry::parts::{Session, lock};

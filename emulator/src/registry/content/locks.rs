@@ -10,11 +10,11 @@
 
 use std::sync::Arc;
 
-use super::blocking::blocking;
-use super::digest::Digest;
-use super::error::Error;
-use super::names::{Reference, RepositoryName, Tag};
-use super::{Content, Parts};
+use crate::registry::blocking::blocking;
+use crate::registry::digest::Digest;
+use crate::registry::error::Error;
+use crate::registry::names::{Reference, RepositoryName, Tag};
+use crate::registry::{Content, Parts};
 use crate::store::{Attributes, Lockable, Locked};
 
 /// The object whose switches change.
@@ -84,12 +84,18 @@ impl Content {
 }
 
 /// Refuses a pull from a repository that is locked against reading.
-pub(super) fn require_readable(parts: &Parts, repository: &RepositoryName) -> Result<(), Error> {
+pub(in crate::registry) fn require_readable(
+    parts: &Parts,
+    repository: &RepositoryName,
+) -> Result<(), Error> {
     require(parts, repository, |attributes| attributes.read)
 }
 
 /// Refuses a push to a repository that is locked against writing.
-pub(super) fn require_writable(parts: &Parts, repository: &RepositoryName) -> Result<(), Error> {
+pub(in crate::registry) fn require_writable(
+    parts: &Parts,
+    repository: &RepositoryName,
+) -> Result<(), Error> {
     require(parts, repository, |attributes| attributes.write)
 }
 
@@ -106,7 +112,10 @@ fn require(
     }
 }
 
-pub(super) fn require_repository(parts: &Parts, repository: &RepositoryName) -> Result<(), Error> {
+pub(in crate::registry) fn require_repository(
+    parts: &Parts,
+    repository: &RepositoryName,
+) -> Result<(), Error> {
     if parts.store.repository_exists(&parts.name, repository.as_str())? {
         return Ok(());
     }

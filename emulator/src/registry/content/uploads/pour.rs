@@ -8,10 +8,11 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use tokio::task::JoinHandle;
 
-use super::{Body, ChunkHeaders, UploadId};
+use super::chunk::{Body, ChunkHeaders, nothing_arrived_for};
 use crate::registry::Content;
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
+use crate::registry::ids::UploadId;
 use crate::registry::parts::Writer;
 use crate::registry::parts::{Session, lock};
 use crate::store::UploadRow;
@@ -28,11 +29,6 @@ struct Batch {
     surplus: u64,
     /// `Some` at the end of the body, with the message of the error that ended it, if there was one.
     end: Option<Result<(), String>>,
-}
-
-/// The message for a body that was idle for too long.
-pub(in crate::registry) fn nothing_arrived_for(idle: Duration) -> String {
-    format!("nothing arrived for {} s", idle.as_secs())
 }
 
 impl Content {

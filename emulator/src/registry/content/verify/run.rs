@@ -1,47 +1,22 @@
-//! Verification: authenticates and hashes every stored byte again.
-//!
-//! It finds damaged, missing, unreadable and unreferenced objects, and continues after each problem, so that one does
-//! not hide the next. It names the repositories and tags that each damaged object affects (`affected.rs`). It marks
-//! objects that cannot be served, as a failed read does, and removes the mark of objects that it reads to the end. On
-//! request it repairs what it can (`repair.rs`). `background.rs` does part of the work while the registry is in use.
-//!
-//! If the key is refused meanwhile, the rest is only checked without it: whether each file exists and has the right
-//! length.
-
-mod affected;
-pub(super) mod background;
-mod finding;
-mod repair;
-mod rows;
+//! The verification on request: reads every object of the registry, and records each problem.
 
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::sync::mpsc;
-use zeroize::{Zeroize as _, Zeroizing};
 
-pub(super) use self::affected::name_affected;
-pub use self::finding::{Finding, FindingKind, Verified};
-pub use self::rows::findings_of_rows;
-use super::blocking::blocking;
-use super::damage::{self, TRIES};
-use super::digest::{Digest, Hasher};
-use super::error::Error;
-use super::ids::TaskRunId;
-use super::object::{self, OpenObject};
-use super::object_name::ObjectName;
-use super::{Content, Parts};
-use crate::store::{ObjectRow, StoreError, StoredObject};
+use super::finding::{Finding, Verified};
+use super::task::{Task, read_through};
+use crate::registry::blocking::blocking;
+use crate::registry::content::damage::{self, TRIES};
+use crate::registry::content::object::{self, OpenObject};
+use crate::registry::error::Error;
+use crate::registry::object_name::ObjectName;
+use crate::registry::parts::{Content, Parts};
+use crate::store::StoreError;
 
 /// How many objects are read at the same time.
 const PARALLEL: usize = 2;
-
-/// An object to verify.
-#[derive(Clone)]
-pub(in crate::registry) struct Task {
-    pub(in crate::registry) name: ObjectName,
-    pub(in crate::registry) row: ObjectRow,
-}
 
 /// The result for an object.
 enum Checked {
@@ -202,29 +177,6 @@ impl Content {
     }
 }
 
-/// Authenticates and hashes an object, and returns its number of bytes. Blocks.
-pub(in crate::registry) fn read_through(
-    opened: OpenObject,
-    digest: &Digest,
-    runtime: &Handle,
-) -> Result<u64, Error> {
-    let OpenObject { mut opener, lease, .. } = opened;
-    let mut hasher = Hasher::new(digest.algorithm());
-    let mut segment = Zeroizing::new(Vec::new());
-    for index in 0..opener.segment_count() {
-        lease.with_renewal(runtime, |key| opener.read_segment(key, index, &mut segment))??;
-        hasher.update(&segment);
-        // This comes before the next segment may wait for the vault.
-        segment.zeroize();
-    }
-    let actual = hasher.finish();
-    if actual == *digest {
-        Ok(opener.len())
-    } else {
-        Err(Error::DigestMismatch { named: digest.clone(), actual })
-    }
-}
-
 /// Sends every object of the registry. An error is the message about a row that cannot be read.
 fn walk(parts: &Parts, sender: &mpsc::Sender<Result<Task, String>>) {
     for stored in parts.store.all_objects(&parts.name) {
@@ -235,22 +187,5 @@ fn walk(parts: &Parts, sender: &mpsc::Sender<Result<Task, String>>) {
         if sender.blocking_send(task).is_err() {
             return;
         }
-    }
-}
-
-impl Task {
-    pub(in crate::registry) fn of(stored: StoredObject) -> Result<Self, Error> {
-        Ok(match stored {
-            StoredObject::Blob { digest, object } => {
-                Self { name: ObjectName::Blob(digest.parse()?), row: object }
-            }
-            StoredObject::Manifest { repository, digest, object } => Self {
-                name: ObjectName::Manifest(repository.parse()?, digest.parse()?),
-                row: object,
-            },
-            StoredObject::Log { run, digest, object } => {
-                Self { name: ObjectName::Log(TaskRunId::of(run), digest.parse()?), row: object }
-            }
-        })
     }
 }

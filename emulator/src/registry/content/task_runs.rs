@@ -15,16 +15,16 @@ use time::OffsetDateTime;
 use tokio::runtime::Handle;
 
 use super::blob_stream::BlobStream;
-use super::blocking::{blocking, blocking_with_key};
 use super::damage::StreamSource;
-use super::digest::{Algorithm, Digest, Hasher};
-use super::error::Error;
-use super::ids::TaskRunId;
 use super::object;
-use super::object_name::ObjectName;
 use super::times::seconds;
 use super::uploads::{Body, nothing_arrived_for};
-use super::{Content, Registry};
+use crate::registry::blocking::{blocking, blocking_with_key};
+use crate::registry::digest::{Algorithm, Digest, Hasher};
+use crate::registry::error::Error;
+use crate::registry::ids::TaskRunId;
+use crate::registry::object_name::ObjectName;
+use crate::registry::{Content, Registry};
 use crate::store::{NewTaskRun, ObjectRow, TaskRunRow};
 use sealed_envelope::{Binding, ObjectKind, SEGMENT_LEN, Sealer};
 

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use fs_err::File;
 
-use super::{UploadId, UploadStatus};
+use super::chunk::UploadStatus;
 use crate::keys::KeyLease;
+use crate::registry::Content;
 use crate::registry::blocking::blocking;
+use crate::registry::content::{locks, upload_limit};
 use crate::registry::digest::{Algorithm, Hasher};
 use crate::registry::error::Error;
+use crate::registry::ids::UploadId;
 use crate::registry::names::RepositoryName;
 use crate::registry::parts::Session;
 use crate::registry::parts::{WriteBack, Writer};
-use crate::registry::{Content, locks, upload_limit};
 use crate::store::{FileId, StoreError, UploadRow};
 use sealed_envelope::{Binding, ObjectKind, SEGMENT_LEN, Sealer};
 

@@ -13,11 +13,11 @@ use std::sync::{Arc, Weak};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::Task;
+use super::task::Task;
 use crate::keys::LeaseEnded;
 use crate::registry::Parts;
 use crate::registry::blocking::blocking;
-use crate::registry::damage;
+use crate::registry::content::damage;
 use crate::registry::error::Error;
 use crate::store::WalkPlace;
 use sealed_envelope::{Binding, Header, OpenError, Opener};

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Finding, Verified};
+use super::finding::{Finding, Verified};
 use crate::registry::Content;
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;

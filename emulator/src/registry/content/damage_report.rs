@@ -1,12 +1,12 @@
 //! Reports damage: the one place where a damaged object is logged, counted and made an event.
 
-use super::object_name::ObjectName;
 use crate::keys::{KeyEvent, KeyEventKind};
+use crate::registry::object_name::ObjectName;
 use crate::registry::parts::Parts;
 use crate::store::Damage;
 
 /// Reports that an object can no longer be served.
-pub(super) fn report(parts: &Parts, object: &ObjectName, damage: Damage, words: &str) {
+pub(in crate::registry) fn report(parts: &Parts, object: &ObjectName, damage: Damage, words: &str) {
     parts.broken.add();
     tracing::error!(
         registry.name = parts.name, %object, damage = damage.name(), words,

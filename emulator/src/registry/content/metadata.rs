@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use super::blocking::blocking;
-use super::digest::Digest;
-use super::error::Error;
 use super::image::{self, ImageFacts, Listed};
 use super::locks::require_repository;
 use super::manifests::Page;
-use super::names::{Reference, RepositoryName, Tag};
-use super::{Content, Parts};
+use crate::registry::blocking::blocking;
+use crate::registry::digest::Digest;
+use crate::registry::error::Error;
+use crate::registry::names::{Reference, RepositoryName, Tag};
+use crate::registry::{Content, Parts};
 use crate::store::{self, Attributes, Deleted, ManifestRow, StoreError, TagRow};
 
 /// The page length if the client names none.

@@ -9,25 +9,25 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
-use super::Parts;
-use super::blocking::blocking;
 use super::damage::{TRIES, after_failure};
-use super::error::Error;
-use super::object_name::ObjectName;
 use crate::keys::{KeyLease, LeaseEnded, RenewalWait};
+use crate::registry::Parts;
+use crate::registry::blocking::blocking;
+use crate::registry::error::Error;
+use crate::registry::object_name::ObjectName;
 use crate::store::ObjectRow;
 use sealed_envelope::{Binding, Header, OpenError, Opener};
 
 /// A reader whose trailer is authenticated, and the lease to read under.
-pub(super) struct OpenObject {
-    pub(super) opener: Opener<File>,
-    pub(super) lease: KeyLease,
+pub(in crate::registry) struct OpenObject {
+    pub(in crate::registry) opener: Opener<File>,
+    pub(in crate::registry) lease: KeyLease,
     /// The row that it was opened from.
-    pub(super) row: ObjectRow,
+    pub(in crate::registry) row: ObjectRow,
 }
 
 /// Opens an object whose row was read a moment ago.
-pub(super) async fn open(
+pub(in crate::registry) async fn open(
     parts: &Arc<Parts>,
     object: &ObjectName,
     mut row: ObjectRow,
@@ -73,7 +73,7 @@ async fn open_row(
 }
 
 /// The whole of a small object, such as a manifest.
-pub(super) async fn read_all(
+pub(in crate::registry) async fn read_all(
     parts: &Arc<Parts>,
     object: &ObjectName,
     mut row: ObjectRow,

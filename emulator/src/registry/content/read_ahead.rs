@@ -12,14 +12,14 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use super::error::Error;
+use crate::registry::error::Error;
 
 /// The maximum number of opened segments that wait for the connection.
-pub(super) const READ_AHEAD: usize = 3;
+pub(in crate::registry) const READ_AHEAD: usize = 3;
 
 /// The opened part of a range.
 #[derive(Debug)]
-pub(super) struct ReadAhead {
+pub(in crate::registry) struct ReadAhead {
     queue: VecDeque<Bytes>,
     /// The first byte that the connection has not taken.
     taken: u64,
@@ -35,7 +35,7 @@ pub(super) struct ReadAhead {
 
 /// The reader's next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
+pub(in crate::registry) enum Wanted {
     /// Open the segment that holds this byte.
     At(u64),
     /// Wait: enough is open.
@@ -46,7 +46,7 @@ pub(super) enum Wanted {
 
 /// The connection's next result.
 #[derive(Debug)]
-pub(super) enum Taken {
+pub(in crate::registry) enum Taken {
     /// The next bytes.
     Bytes(Bytes),
     /// Nothing yet.
@@ -58,7 +58,7 @@ pub(super) enum Taken {
 }
 
 impl ReadAhead {
-    pub(super) fn new(range: &Range<u64>) -> Self {
+    pub(in crate::registry) fn new(range: &Range<u64>) -> Self {
         Self {
             queue: VecDeque::new(),
             taken: range.start,
@@ -71,12 +71,12 @@ impl ReadAhead {
 
     /// The number of segments that are open and not taken.
     #[cfg(test)]
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::registry) fn len(&self) -> usize {
         self.queue.len()
     }
 
     /// The reader's next step.
-    pub(super) fn wanted(&self) -> Wanted {
+    pub(in crate::registry) fn wanted(&self) -> Wanted {
         if self.taken == self.end {
             Wanted::Nothing
         } else if self.opened == self.end || self.queue.len() >= READ_AHEAD {
@@ -88,7 +88,7 @@ impl ReadAhead {
 
     /// Adds the bytes that the reader opened from `start` on. If the queue was dropped meanwhile and continues
     /// elsewhere, these bytes are dropped as well.
-    pub(super) fn push(&mut self, start: u64, bytes: Bytes) {
+    pub(in crate::registry) fn push(&mut self, start: u64, bytes: Bytes) {
         let end = start.saturating_add(bytes.len() as u64);
         if start == self.opened && end <= self.end && !self.is_stopped {
             self.opened = end;
@@ -97,7 +97,7 @@ impl ReadAhead {
     }
 
     /// Returns the next bytes. Without a live lease it returns none and drops the queue.
-    pub(super) fn take(&mut self, is_alive: bool) -> Taken {
+    pub(in crate::registry) fn take(&mut self, is_alive: bool) -> Taken {
         if self.taken == self.end {
             return Taken::End;
         }
@@ -118,13 +118,13 @@ impl ReadAhead {
     }
 
     /// Drops the plaintext: the lease has ended.
-    pub(super) fn forget(&mut self) {
+    pub(in crate::registry) fn forget(&mut self) {
         self.queue.clear();
         self.opened = self.taken;
     }
 
     /// Ends the reader. The connection gets the open segments, and then the error if the range is incomplete.
-    pub(super) fn stop(&mut self, why: Option<Error>) {
+    pub(in crate::registry) fn stop(&mut self, why: Option<Error>) {
         if !self.is_stopped {
             self.is_stopped = true;
             self.why = why;

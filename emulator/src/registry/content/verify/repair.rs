@@ -11,15 +11,15 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
-use super::{Finding, FindingKind, Verified};
+use super::finding::{Finding, FindingKind, Verified};
 use crate::registry::Content;
 use crate::registry::blocking::{blocking, blocking_with_key};
-use crate::registry::damage::{self};
+use crate::registry::content::damage::{self};
+use crate::registry::content::manifests::seal_manifest;
+use crate::registry::content::object;
 use crate::registry::digest::Digest;
 use crate::registry::error::Error;
-use crate::registry::manifests::seal_manifest;
 use crate::registry::names::RepositoryName;
-use crate::registry::object;
 use crate::registry::object_name::ObjectName;
 
 impl Content {

@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
-use super::Parts;
-use super::error::Error;
+use crate::registry::Parts;
+use crate::registry::error::Error;
 use sealed_envelope::SEGMENT_LEN;
 
 /// How long an upload without a byte must be idle before it can be dropped, in real time.
@@ -17,7 +17,7 @@ const EMPTY_IDLE: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_mins(10);
 
 /// Drops one upload, if one can be dropped. Blocks.
-pub(super) fn make_room(parts: &Parts) -> Result<bool, Error> {
+pub(in crate::registry) fn make_room(parts: &Parts) -> Result<bool, Error> {
     let now = parts.clock.elapsed();
     let mut uploads = parts.store.uploads(&parts.name)?;
     // Uploads of the same second of emulator time, which may stand still, are sorted by their last use.

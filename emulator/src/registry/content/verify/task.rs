@@ -1,0 +1,58 @@
+//! An object to verify, and the check of all its bytes.
+
+use tokio::runtime::Handle;
+use zeroize::{Zeroize as _, Zeroizing};
+
+use crate::registry::content::object::OpenObject;
+use crate::registry::digest::{Digest, Hasher};
+use crate::registry::error::Error;
+use crate::registry::ids::TaskRunId;
+use crate::registry::object_name::ObjectName;
+use crate::store::{ObjectRow, StoredObject};
+
+/// An object to verify.
+#[derive(Clone)]
+pub(in crate::registry) struct Task {
+    pub(in crate::registry) name: ObjectName,
+    pub(in crate::registry) row: ObjectRow,
+}
+
+impl Task {
+    pub(in crate::registry) fn of(stored: StoredObject) -> Result<Self, Error> {
+        Ok(match stored {
+            StoredObject::Blob { digest, object } => {
+                Self { name: ObjectName::Blob(digest.parse()?), row: object }
+            }
+            StoredObject::Manifest { repository, digest, object } => Self {
+                name: ObjectName::Manifest(repository.parse()?, digest.parse()?),
+                row: object,
+            },
+            StoredObject::Log { run, digest, object } => {
+                Self { name: ObjectName::Log(TaskRunId::of(run), digest.parse()?), row: object }
+            }
+        })
+    }
+}
+
+/// Authenticates and hashes an object, and returns its number of bytes. Blocks.
+pub(in crate::registry) fn read_through(
+    opened: OpenObject,
+    digest: &Digest,
+    runtime: &Handle,
+) -> Result<u64, Error> {
+    let OpenObject { mut opener, lease, .. } = opened;
+    let mut hasher = Hasher::new(digest.algorithm());
+    let mut segment = Zeroizing::new(Vec::new());
+    for index in 0..opener.segment_count() {
+        lease.with_renewal(runtime, |key| opener.read_segment(key, index, &mut segment))??;
+        hasher.update(&segment);
+        // This comes before the next segment may wait for the vault.
+        segment.zeroize();
+    }
+    let actual = hasher.finish();
+    if actual == *digest {
+        Ok(opener.len())
+    } else {
+        Err(Error::DigestMismatch { named: digest.clone(), actual })
+    }
+}
