@@ -1,6 +1,6 @@
 //! Marks of damage: which stored files are known as damaged, missing or unreadable, so that they are not served.
 //!
-//! A failed read or a verification leaves a mark; `registry/damage.rs` decides when. A mark belongs to a file, not to a
+//! A failed read or a verification leaves a mark; `registry/content/damage.rs` decides when. A mark belongs to a file, not to a
 //! digest: the transaction that replaces or deletes the file removes it (`View::disown_file`), so it never applies to the
 //! new file.
 //!

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 
 use super::image::{self, ImageFacts, Listed};
+use super::lists::Page;
 use super::locks::require_repository;
-use super::manifests::Page;
 use crate::registry::blocking::blocking;
 use crate::registry::digest::Digest;
 use crate::registry::error::Error;

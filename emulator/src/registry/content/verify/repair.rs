@@ -15,7 +15,7 @@ use super::finding::{Finding, FindingKind, Verified};
 use crate::registry::Content;
 use crate::registry::blocking::{blocking, blocking_with_key};
 use crate::registry::content::damage::{self};
-use crate::registry::content::manifests::seal_manifest;
+use crate::registry::content::manifest_push::seal_manifest;
 use crate::registry::content::object;
 use crate::registry::digest::Digest;
 use crate::registry::error::Error;
