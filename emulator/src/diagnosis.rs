@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::keys::{
     Cause, IdentityId, KeyId, KeyOperation, MissingPermission, RingError, State, Status,
 };
@@ -60,6 +62,19 @@ pub struct BlockedRotation {
     pub version: Option<KeyId>,
     /// The problem as a sentence.
     pub message: String,
+}
+
+/// The reason for programs why a key cannot be rotated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RotationCause {
+    /// The newest version is of a type that cannot wrap keys.
+    KeyType,
+    /// The identity lacks permissions.
+    PermissionMissing,
+    /// A cause that states can have as well.
+    #[serde(untagged)]
+    State(Cause),
 }
 
 /// The kinds of problems of a rotation.
@@ -205,16 +220,16 @@ impl RotationObstacle {
         }
     }
 
-    /// The name for programs, equal to the cause of a state if there is one.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Disabled => Cause::KeyDisabled.name(),
-            Self::Type => "keyType",
-            Self::Validity => Cause::KeyExpired.name(),
-            Self::Permissions(_) => "permissionMissing",
-            Self::Vault(cause) => cause.name(),
-            Self::Other => Cause::RotationBlocked.name(),
-        }
+    /// The reason for programs.
+    pub fn cause(&self) -> RotationCause {
+        RotationCause::State(match self {
+            Self::Disabled => Cause::KeyDisabled,
+            Self::Type => return RotationCause::KeyType,
+            Self::Validity => Cause::KeyExpired,
+            Self::Permissions(_) => return RotationCause::PermissionMissing,
+            Self::Vault(cause) => *cause,
+            Self::Other => Cause::RotationBlocked,
+        })
     }
 
     /// The permissions that are missing.
@@ -222,6 +237,17 @@ impl RotationObstacle {
         match self {
             Self::Permissions(missing) => missing,
             _ => &[],
+        }
+    }
+}
+
+impl RotationCause {
+    /// The name, as it is serialized.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::KeyType => "keyType",
+            Self::PermissionMissing => "permissionMissing",
+            Self::State(cause) => cause.name(),
         }
     }
 }

@@ -10,7 +10,8 @@ use super::error::AdminError;
 use super::status::warnings_of;
 use super::wire::wire_name;
 use crate::app::App;
-use crate::diagnosis::{BlockedRotation, DiagnosedKey, Diagnosis};
+use crate::diagnosis::{BlockedRotation, DiagnosedKey, Diagnosis, RotationCause};
+use crate::keys::{Cause, State as KeyState};
 use crate::registry::Registry;
 use crate::revocation::RevocationMethod;
 
@@ -35,9 +36,9 @@ pub struct RegistryDiagnosis {
     /// Its name.
     pub name: String,
     /// `active`, `checking` or `unavailable`, after the vault's answer.
-    pub state: String,
+    pub state: KeyState,
     /// The cause of the state.
-    pub cause: Option<String>,
+    pub cause: Option<Cause>,
     /// The cause as a sentence.
     #[serde(rename = "words")] // prose: the name in JSON
     pub message: Option<String>,
@@ -91,8 +92,8 @@ pub struct IdentityDiagnosis {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RotationDiagnosis {
-    /// `keyDisabled`, `keyType`, `keyExpired`, `permissionMissing`, or a cause of a state.
-    pub cause: String,
+    /// The reason for programs.
+    pub cause: RotationCause,
     /// The reason as a sentence.
     #[serde(rename = "words")] // prose: the name in JSON
     pub message: String,
@@ -130,11 +131,11 @@ impl RegistryDiagnosis {
         let status = diagnosis.status;
         Self {
             name: registry.name().to_owned(),
-            state: wire_name(status.state),
+            state: status.state,
             message: status
                 .message
                 .or_else(|| status.cause.map(|cause| cause.message().to_owned())),
-            cause: status.cause.map(wire_name),
+            cause: status.cause,
             key: diagnosis.key.map(Into::into),
             revoked: diagnosis.revoked,
             upload_bytes: diagnosis.upload_bytes,
@@ -166,7 +167,7 @@ impl From<DiagnosedKey> for KeyDiagnosis {
 impl From<BlockedRotation> for RotationDiagnosis {
     fn from(blocked: BlockedRotation) -> Self {
         Self {
-            cause: blocked.by.name().to_owned(),
+            cause: blocked.by.cause(),
             missing: blocked.by.missing().iter().map(wire_name).collect(),
             version: blocked.version.and_then(|key| key.version().map(ToString::to_string)),
             message: blocked.message,

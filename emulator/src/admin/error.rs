@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 
-use super::wire::{reason, wire_name};
+use super::wire::reason;
 use crate::faults::FaultRulesError;
-use crate::keys::{Cause, Refusal, RingError, VaultError};
+use crate::keys::{Cause, Refusal, RingError, State as KeyState, VaultError};
 use crate::listeners::GuardRefusal;
 use crate::registry::{AccessChangeError, Error};
 use crate::reset::ResetError;
@@ -34,10 +34,10 @@ pub struct ErrorReport {
     pub message: String,
     /// The state of the registry, if that is the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub state: Option<String>,
+    pub state: Option<KeyState>,
     /// The cause of that state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cause: Option<String>,
+    pub cause: Option<Cause>,
     /// The registry whose state it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registry: Option<String>,
@@ -108,7 +108,7 @@ impl AdminError {
 
     /// Sets the cause that the state would have.
     pub(super) fn with_cause(mut self, cause: Option<Cause>) -> Self {
-        self.report.cause = cause.map(wire_name);
+        self.report.cause = cause;
         self
     }
 
@@ -147,7 +147,7 @@ impl AdminError {
             StatusCode::SERVICE_UNAVAILABLE
         };
         let mut answer = Self::new(status, "KeyRefused", refusal.message());
-        answer.report.state = Some(wire_name(refusal.state));
+        answer.report.state = Some(refusal.state);
         answer.with_cause(refusal.cause)
     }
 
@@ -197,7 +197,7 @@ impl From<RevocationError> for AdminError {
             RevocationError::NotSeen { ref registry, ref status } => {
                 let mut answer = Self::new(StatusCode::GATEWAY_TIMEOUT, "NotSeen", &error);
                 // With a cause the registry is unavailable for another reason, which another command repairs.
-                answer.report.state = status.cause.map(|_| wire_name(status.state));
+                answer.report.state = status.cause.map(|_| status.state);
                 answer.with_registry(registry).with_cause(status.cause)
             }
             RevocationError::Store(StoreError::DiskFull(_)) => Self::disk_full(error),

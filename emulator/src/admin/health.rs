@@ -6,8 +6,8 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::wire::wire_name;
 use crate::app::App;
+use crate::keys::{Cause, State as KeyState};
 
 /// The answer of `GET /_sealyard/health`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,9 +29,9 @@ pub struct RegistryHealth {
     /// Its name.
     pub name: String,
     /// `active`, `checking` or `unavailable`.
-    pub state: String,
+    pub state: KeyState,
     /// The cause of the state.
-    pub cause: Option<String>,
+    pub cause: Option<Cause>,
     /// The time when the state began, by the emulator's clock.
     #[serde(with = "time::serde::rfc3339")]
     pub since: OffsetDateTime,
@@ -43,10 +43,10 @@ pub(super) async fn health(State(app): State<App>) -> Json<HealthReport> {
     let open = app.registries.all();
     let registries = open.iter().map(|registry| {
         let status = registry.key_ring().status();
-        let cause = status.cause.map(wire_name);
+        let cause = status.cause;
         RegistryHealth {
             name: registry.name().to_owned(),
-            state: wire_name(status.state),
+            state: status.state,
             cause,
             since: status.since,
         }

@@ -16,7 +16,6 @@ use super::json_body::JsonBody;
 use super::key_bodies::{
     KeyList, KeyOperation, KeyReply, KeyRequest, KeyVersionReport, RotationReport,
 };
-use super::wire::wire_name;
 use crate::app::App;
 use crate::keys::{Cause, InvalidKeyId, KeyId, Rotation, VaultError};
 use crate::registry::{Registries, Registry};
@@ -91,8 +90,8 @@ pub(crate) async fn change(
         operation: request.operation,
         key_identifier: identifier(&key),
         registry: name.to_owned(),
-        state: wire_name(status.state),
-        cause: status.cause.map(wire_name),
+        state: status.state,
+        cause: status.cause,
         rotation: rotation.map(|rotation| RotationReport::new(app, &rotation)),
     })
 }

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use super::json_body::RequestBody;
 use crate::app::App;
-use crate::keys::Rotation;
+use crate::keys::{Cause, Rotation, State as KeyState};
 
 /// An owner's operation on a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,9 +56,9 @@ pub struct KeyReply {
     /// The registry.
     pub registry: String,
     /// The registry's state.
-    pub state: String,
+    pub state: KeyState,
     /// The cause of the state.
-    pub cause: Option<String>,
+    pub cause: Option<Cause>,
     /// The result of the rotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<RotationReport>,

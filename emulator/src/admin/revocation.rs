@@ -10,8 +10,8 @@ use time::OffsetDateTime;
 use super::error::AdminError;
 use super::find::find;
 use super::json_body::{JsonBody, RequestBody};
-use super::wire::wire_name;
 use crate::app::App;
+use crate::keys::{Cause, State as KeyState};
 use crate::registry::Registry;
 use crate::revocation::RevocationMethod;
 
@@ -49,9 +49,9 @@ pub struct RevokeReply {
     /// The registry.
     pub registry: String,
     /// The registry's state.
-    pub state: String,
+    pub state: KeyState,
     /// The cause of the state.
-    pub cause: Option<String>,
+    pub cause: Option<Cause>,
     /// When the registry becomes unavailable, in emulator time, if not at once: in strict parity the registry can use a
     /// removed identity for 90 days.
     #[serde(
@@ -75,9 +75,9 @@ pub struct RestoreReply {
     /// The registry.
     pub registry: String,
     /// The registry's state.
-    pub state: String,
+    pub state: KeyState,
     /// The cause of the state.
-    pub cause: Option<String>,
+    pub cause: Option<Cause>,
 }
 
 /// The revocations of a registry: `GET /_sealyard/registries/NAME/revoke`.
@@ -132,8 +132,8 @@ pub(crate) async fn revoke_access(
         by,
         key_identifier: key_identifier(app, &registry),
         registry: registry.name().to_owned(),
-        state: wire_name(status.state),
-        cause: status.cause.map(wire_name),
+        state: status.state,
+        cause: status.cause,
         unavailable_from: registry
             .identity_works_until()
             .filter(|_| by == RevocationMethod::Identity),
@@ -162,8 +162,8 @@ pub(crate) async fn restore_access(
         revoked: app.revocations.methods_of(registry.name()),
         key_identifier: key_identifier(app, &registry),
         registry: registry.name().to_owned(),
-        state: wire_name(restored.status.state),
-        cause: restored.status.cause.map(wire_name),
+        state: restored.status.state,
+        cause: restored.status.cause,
     })
 }
 

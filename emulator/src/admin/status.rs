@@ -10,9 +10,9 @@ use time::OffsetDateTime;
 
 use super::clock::ClockReport;
 use super::error::AdminError;
-use super::wire::wire_name;
 use crate::app::App;
 use crate::endpoints::{login_server, url_of};
+use crate::keys::{Cause, State as KeyState};
 use crate::listeners::{ADMIN_TOKEN_FILE, REGISTRY_PASSWORD_FILE};
 use crate::password::PasswordSource;
 use crate::registry::{Registry, RegistryName};
@@ -111,9 +111,9 @@ pub struct RegistryReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_port: Option<u16>,
     /// `active`, `checking` or `unavailable`.
-    pub state: String,
+    pub state: KeyState,
     /// The cause of the state.
-    pub cause: Option<String>,
+    pub cause: Option<Cause>,
     /// The methods by which `revoke` has revoked its key and that `restore` has not undone, the newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub revoked: Vec<RevocationMethod>,
@@ -257,8 +257,8 @@ impl RegistryReport {
             url,
             login_server,
             taken_port: own.and_then(|own| own.taken),
-            state: wire_name(status.state),
-            cause: status.cause.map(wire_name),
+            state: status.state,
+            cause: status.cause,
             revoked: app.revocations.methods_of(registry.name()),
             since: status.since,
             key,

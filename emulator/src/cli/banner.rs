@@ -29,8 +29,7 @@ pub(super) fn banner(report: &StatusReport, hints: &Hints, ending: Ending<'_>) -
         let _ = writeln!(text, "  {name:<9} {value}");
     };
     let local = report.find("local");
-    let state =
-        local.map(|local| state_in_words(&local.state, local.cause.as_deref())).unwrap_or_default();
+    let state = local.map(|local| state_in_words(local.state, local.cause)).unwrap_or_default();
     line("registry", &format!("{} ({state})", report.registry));
     line("vault", &report.vault);
     if let Some(key) = local.and_then(|local| local.key.as_ref()) {

@@ -274,7 +274,7 @@ impl CliError {
                 TOKEN_ENV
             )),
             Self::Answer(report) if report.state.is_some() || report.cause.is_some() => {
-                let cause = report.cause.as_deref();
+                let cause = report.cause;
                 let registry = report.registry.as_deref().unwrap_or(RegistryName::LOCAL);
                 let way_back = cause.and_then(|cause| hints.way_back(cause, registry, &[]));
                 way_back.or_else(|| Some(format!("`{}` shows the state", hints.line(&Hint::Status))))

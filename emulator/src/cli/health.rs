@@ -19,6 +19,7 @@ use super::phrases::state_in_words;
 use crate::admin::{HealthReport, RegistryHealth};
 use crate::config;
 use crate::endpoints::reachable;
+use crate::keys::State;
 use crate::registry::RegistryName;
 
 pub(super) const EXIT_CODES: &str = "\
@@ -76,10 +77,10 @@ pub(super) fn exit(report: &HealthReport, registry: Option<&str>) -> Exit {
         return Exit::Failed;
     }
     let Some(name) = registry else { return Exit::Fine };
-    match find(report, name).map(|registry| registry.state.as_str()) {
-        Some("active") => Exit::Fine,
-        Some("unavailable") => Exit::Refused,
-        _ => Exit::Failed,
+    match find(report, name).map(|registry| registry.state) {
+        Some(State::Active) => Exit::Fine,
+        Some(State::Unavailable) => Exit::Refused,
+        Some(State::Checking) | None => Exit::Failed,
     }
 }
 
@@ -115,7 +116,7 @@ pub(super) fn render(report: &HealthReport, hints: &Hints) -> String {
         format!(
             "registry {} is {} since {}",
             registry.name,
-            state_in_words(&registry.state, registry.cause.as_deref()),
+            state_in_words(registry.state, registry.cause),
             to_the_second(registry.since)
         )
     });

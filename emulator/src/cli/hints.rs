@@ -12,6 +12,7 @@ use std::path::Path;
 use azure_emulator_core::durable::repair::quoted;
 
 use super::container::Container;
+use crate::keys::Cause;
 use crate::registry::RegistryName;
 use crate::revocation::RevocationMethod;
 
@@ -327,7 +328,7 @@ impl Hints {
     /// `revoke` has revoked the key; `restore` undoes nothing else. `None` if no command is known.
     pub fn way_back(
         &self,
-        cause: &str,
+        cause: Cause,
         registry: &str,
         revoked: &[RevocationMethod],
     ) -> Option<String> {
@@ -349,7 +350,7 @@ impl Hints {
     }
 
     /// The same after a `restore`, which has undone every `revoke`.
-    pub fn way_back_after_restore(&self, cause: &str, registry: &str) -> String {
+    pub fn way_back_after_restore(&self, cause: Cause, registry: &str) -> String {
         self.way_back(cause, registry, &[]).unwrap_or_else(|| self.doctor_knows())
     }
 
@@ -467,23 +468,26 @@ mod tests {
         assert_eq!(of("local"), "sealyard restore");
         assert_eq!(of("team1"), "sealyard restore --registry team1");
         assert_eq!(
-            hints().way_back("keyDisabled", "team1", &[]).unwrap(),
+            hints().way_back(Cause::KeyDisabled, "team1", &[]).unwrap(),
             "`sealyard key enable --registry team1` repairs it"
         );
-        assert_eq!(hints().way_back("vaultUnreachable", "team1", &RevocationMethod::ALL), None);
+        assert_eq!(
+            hints().way_back(Cause::VaultUnreachable, "team1", &RevocationMethod::ALL),
+            None
+        );
     }
 
     #[test]
     fn restore_is_named_only_for_a_method_that_revoke_used() {
         for (cause, method) in [
-            ("policyRemoved", RevocationMethod::Policy),
-            ("roleRemoved", RevocationMethod::Role),
-            ("keyDisabled", RevocationMethod::Disable),
-            ("keyDeleted", RevocationMethod::Delete),
-            ("vaultFirewall", RevocationMethod::Firewall),
-            ("vaultDeleted", RevocationMethod::Vault),
-            ("identityRemoved", RevocationMethod::Identity),
-            ("identityInactive", RevocationMethod::Identity),
+            (Cause::PolicyRemoved, RevocationMethod::Policy),
+            (Cause::RoleRemoved, RevocationMethod::Role),
+            (Cause::KeyDisabled, RevocationMethod::Disable),
+            (Cause::KeyDeleted, RevocationMethod::Delete),
+            (Cause::VaultFirewall, RevocationMethod::Firewall),
+            (Cause::VaultDeleted, RevocationMethod::Vault),
+            (Cause::IdentityRemoved, RevocationMethod::Identity),
+            (Cause::IdentityInactive, RevocationMethod::Identity),
         ] {
             let others: Vec<RevocationMethod> =
                 RevocationMethod::ALL.into_iter().filter(|other| *other != method).collect();

@@ -152,7 +152,7 @@ pub(super) fn render(reply: &KeyReply, waited: bool) -> String {
         (KeyOperation::Delete, _) => format!("{key} is deleted"),
         (KeyOperation::Recover, _) => format!("{key} is recovered"),
     };
-    let state = state_in_words(&reply.state, reply.cause.as_deref());
+    let state = state_in_words(reply.state, reply.cause);
     let when = if waited { "" } else { " before it has seen the change" };
     format!("{done}; registry {}: {state}{when}", reply.registry)
 }

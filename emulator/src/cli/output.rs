@@ -183,8 +183,8 @@ fn error_document(error: &CliError, hints: &Hints) -> String {
     if let CliError::Answer(answer) = error
         && (answer.state.is_some() || answer.cause.is_some())
     {
-        report["state"] = answer.state.as_deref().into();
-        report["cause"] = answer.cause.as_deref().into();
+        report["state"] = json!(answer.state);
+        report["cause"] = json!(answer.cause);
     }
     if let CliError::SeveralRunning(running) = error {
         report["emulators"] = json!(running);

@@ -3,6 +3,7 @@
 use super::hints::{Hint, Hints};
 use super::output::to_the_second;
 use crate::admin::{StatusReport, UnfinishedReport};
+use crate::keys::{Cause, State};
 
 /// The data folder, and how to remove the data.
 pub(super) fn data_in_words(report: &StatusReport, hints: &Hints) -> String {
@@ -14,10 +15,10 @@ pub(super) fn data_in_words(report: &StatusReport, hints: &Hints) -> String {
 }
 
 /// A state and its cause, in the form that every command prints.
-pub(super) fn state_in_words(state: &str, cause: Option<&str>) -> String {
+pub(super) fn state_in_words(state: State, cause: Option<Cause>) -> String {
     match cause {
         Some(cause) => format!("{state} ({cause})"),
-        None => state.to_owned(),
+        None => state.to_string(),
     }
 }
 

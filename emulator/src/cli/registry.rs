@@ -241,7 +241,7 @@ fn render_list(list: &RegistryList) -> String {
         [
             report.name.clone(),
             registry.sku.clone(),
-            state_in_words(&report.state, report.cause.as_deref()),
+            state_in_words(report.state, report.cause),
             report.login_server.clone(),
             key.unwrap_or_else(|| "service-managed".to_owned()),
         ]
@@ -254,7 +254,7 @@ fn render(registry: &RegistryDetails) -> String {
     let mut rows: Vec<[String; 2]> = Vec::new();
     let mut row = |name: &str, value: String| rows.push([name.to_owned(), value]);
     row("registry", report.name.clone());
-    row("state", state_in_words(&report.state, report.cause.as_deref()));
+    row("state", state_in_words(report.state, report.cause));
     row("url", report.url.clone());
     row("docker", format!("docker push {}/NAME:TAG", report.login_server));
     match &report.key {

@@ -11,6 +11,7 @@ use super::hints::{Hint, Hints};
 use super::output::to_the_second;
 use super::phrases::state_in_words;
 use crate::admin::{RestoreReply, RestoreRequest, RevokeReply, RevokeRequest};
+use crate::keys::{Cause, State};
 use crate::revocation::RevocationMethod;
 
 pub(super) const REVOKE_HELP: &str = "\
@@ -118,7 +119,7 @@ pub(super) fn render_revoked(reply: &RevokeReply, waited: bool, hints: &Hints) -
     format!(
         "{taken}; registry {}: {}{}\n`{}` undoes it",
         reply.registry,
-        state(&reply.state, reply.cause.as_deref(), waited),
+        state(reply.state, reply.cause, waited),
         later.unwrap_or_default(),
         hints.line(&Hint::Restore { registry: &reply.registry })
     )
@@ -138,8 +139,8 @@ pub(super) fn render_restored(reply: &RestoreReply, waited: bool, hints: &Hints)
     } else {
         format!("; still revoked: {}", names(&reply.revoked))
     };
-    let state = state(&reply.state, reply.cause.as_deref(), waited);
-    let way_back = match reply.cause.as_deref() {
+    let state = state(reply.state, reply.cause, waited);
+    let way_back = match reply.cause {
         // The registry is unavailable for another reason than a revocation.
         Some(cause) if reply.revoked.is_empty() => {
             Some(hints.way_back_after_restore(cause, &reply.registry))
@@ -154,7 +155,7 @@ pub(super) fn render_restored(reply: &RestoreReply, waited: bool, hints: &Hints)
     format!("{done}{left}; registry {}: {state}{way_back}", reply.registry)
 }
 
-fn state(state: &str, cause: Option<&str>, waited: bool) -> String {
+fn state(state: State, cause: Option<Cause>, waited: bool) -> String {
     let when = if waited { "" } else { " before it has seen the change" };
     format!("{}{when}", state_in_words(state, cause))
 }

@@ -58,7 +58,7 @@ pub(super) fn render(report: &StatusReport, hints: &Hints) -> String {
     for registry in &report.registries {
         row("registry", format!("{} at {}", registry.name, registry.url));
         row("  state", state(registry));
-        let cause = registry.cause.as_deref();
+        let cause = registry.cause;
         let way_back = |cause| hints.way_back(cause, &registry.name, &registry.revoked);
         if let Some(hint) = cause.and_then(way_back) {
             row("", hint);
@@ -125,7 +125,7 @@ pub(super) fn render(report: &StatusReport, hints: &Hints) -> String {
 }
 
 fn state(registry: &RegistryReport) -> String {
-    let words = state_in_words(&registry.state, registry.cause.as_deref());
+    let words = state_in_words(registry.state, registry.cause);
     format!("{words}, since {}", to_the_second(registry.since))
 }
 

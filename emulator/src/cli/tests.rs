@@ -21,6 +21,7 @@ use crate::admin::{
     RestoreReply, RevokeReply, RotationReport, StatusReport,
 };
 use crate::duration::IsoDuration;
+use crate::keys::{Cause, State};
 use crate::registry::{Finding, FindingKind, Verified};
 use crate::revocation::RevocationMethod;
 
@@ -59,8 +60,8 @@ pub(super) fn report() -> StatusReport {
             url: "http://127.0.0.1:5000".to_owned(),
             login_server: "localhost:5000".to_owned(),
             taken_port: None,
-            state: "unavailable".to_owned(),
-            cause: Some("keyDisabled".to_owned()),
+            state: State::Unavailable,
+            cause: Some(Cause::KeyDisabled),
             revoked: Vec::new(),
             since: datetime!(2026-01-01 12:00 UTC),
             key: Some(KeyReport {
@@ -91,7 +92,7 @@ fn reply(operation: KeyOperation) -> KeyReply {
         operation,
         key_identifier: kid(V1),
         registry: "local".to_owned(),
-        state: "active".to_owned(),
+        state: State::Active,
         cause: None,
         rotation: None,
     }
@@ -207,7 +208,7 @@ fn status_for_programs_has_the_shape_that_is_promised() {
 #[test]
 fn serve_says_what_to_type_next() {
     let mut report = report();
-    report.registries[0].state = "active".to_owned();
+    report.registries[0].state = State::Active;
     report.registries[0].cause = None;
 
     assert_snapshot!(banner(&report, &hints(), Ending::CtrlC));
@@ -245,15 +246,15 @@ fn keys_for_people() {
             ..reply(KeyOperation::Rotate)
         },
         KeyReply {
-            state: "unavailable".to_owned(),
-            cause: Some("keyDisabled".to_owned()),
+            state: State::Unavailable,
+            cause: Some(Cause::KeyDisabled),
             ..reply(KeyOperation::Disable)
         },
         reply(KeyOperation::Enable),
         KeyReply {
             key_identifier: "https://local.vault.localhost:8443/keys/registry-key".to_owned(),
-            state: "unavailable".to_owned(),
-            cause: Some("keyDeleted".to_owned()),
+            state: State::Unavailable,
+            cause: Some(Cause::KeyDeleted),
             ..reply(KeyOperation::Delete)
         },
         reply(KeyOperation::Recover),
@@ -277,59 +278,67 @@ fn keys_for_people() {
 
 #[test]
 fn revocations_for_people() {
-    let revoked = |by: RevocationMethod, cause: &str| RevokeReply {
+    let revoked = |by: RevocationMethod, cause: Cause| RevokeReply {
         unavailable_from: None,
         by,
         key_identifier: kid(V1),
         registry: "local".to_owned(),
-        state: "unavailable".to_owned(),
-        cause: Some(cause.to_owned()),
+        state: State::Unavailable,
+        cause: Some(cause),
     };
     let later = RevokeReply {
-        state: "active".to_owned(),
+        state: State::Active,
         cause: None,
         unavailable_from: Some(time::macros::datetime!(2026-04-01 12:30 UTC)),
-        ..revoked(RevocationMethod::Identity, "")
+        ..revoked(RevocationMethod::Identity, Cause::IdentityRemoved)
     };
     let restored = |restored: &[RevocationMethod],
                     left: &[RevocationMethod],
-                    state: &str,
-                    cause: Option<&str>| RestoreReply {
+                    state: State,
+                    cause: Option<Cause>| RestoreReply {
         restored: restored.to_vec(),
         revoked: left.to_vec(),
         key_identifier: kid(V1),
         registry: "local".to_owned(),
-        state: state.to_owned(),
-        cause: cause.map(str::to_owned),
+        state,
+        cause,
     };
 
     let lines = [
-        revoke::render_revoked(&revoked(RevocationMethod::Policy, "policyRemoved"), true, &hints()),
-        revoke::render_revoked(&revoked(RevocationMethod::Vault, "vaultDeleted"), false, &hints()),
-        revoke::render_revoked(&later, true, &hints()),
-        revoke::render_restored(
-            &restored(&[RevocationMethod::Policy], &[], "active", None),
+        revoke::render_revoked(
+            &revoked(RevocationMethod::Policy, Cause::PolicyRemoved),
             true,
             &hints(),
         ),
-        revoke::render_restored(&restored(&[], &[], "active", None), true, &hints()),
+        revoke::render_revoked(
+            &revoked(RevocationMethod::Vault, Cause::VaultDeleted),
+            false,
+            &hints(),
+        ),
+        revoke::render_revoked(&later, true, &hints()),
+        revoke::render_restored(
+            &restored(&[RevocationMethod::Policy], &[], State::Active, None),
+            true,
+            &hints(),
+        ),
+        revoke::render_restored(&restored(&[], &[], State::Active, None), true, &hints()),
         revoke::render_restored(
             &restored(
                 &[RevocationMethod::Vault],
                 &[RevocationMethod::Disable],
-                "unavailable",
-                Some("keyDisabled"),
+                State::Unavailable,
+                Some(Cause::KeyDisabled),
             ),
             true,
             &hints(),
         ),
         revoke::render_restored(
-            &restored(&[], &[], "unavailable", Some("keyDeleted")),
+            &restored(&[], &[], State::Unavailable, Some(Cause::KeyDeleted)),
             true,
             &hints(),
         ),
         revoke::render_restored(
-            &restored(&[], &[], "unavailable", Some("identityRemoved")),
+            &restored(&[], &[], State::Unavailable, Some(Cause::IdentityRemoved)),
             true,
             &hints(),
         ),
@@ -424,16 +433,16 @@ fn collection_for_people() {
 
 #[test]
 fn health_for_people() {
-    let local = |state: &str, cause: Option<&str>| RegistryHealth {
+    let local = |state: State, cause: Option<Cause>| RegistryHealth {
         name: "local".to_owned(),
-        state: state.to_owned(),
-        cause: cause.map(str::to_owned),
+        state,
+        cause,
         since: datetime!(2026-01-01 12:00 UTC),
     };
     let report = HealthReport {
         status: "ok".to_owned(),
         instance: String::new(),
-        registries: vec![local("unavailable", Some("keyDisabled"))],
+        registries: vec![local(State::Unavailable, Some(Cause::KeyDisabled))],
         damaged: 2,
     };
 
@@ -477,19 +486,19 @@ fn a_duration_is_accepted_in_both_notations() {
 
 #[test]
 fn a_refusal_of_the_key_has_its_own_exit_code_and_a_hint() {
-    let report = |state: Option<&str>, cause: Option<&str>| ErrorReport {
+    let report = |state: Option<State>, cause: Option<Cause>| ErrorReport {
         code: "KeyRefused".to_owned(),
         message: "Access to Key Encryption Key is forbidden".to_owned(),
-        state: state.map(str::to_owned),
-        cause: cause.map(str::to_owned),
+        state,
+        cause,
         registry: None,
     };
 
-    let refused = CliError::Answer(report(Some("unavailable"), Some("keyDeleted")));
+    let refused = CliError::Answer(report(Some(State::Unavailable), Some(Cause::KeyDeleted)));
     let other = CliError::Answer(report(None, None));
     let of_team = CliError::Answer(ErrorReport {
         registry: Some("team1".to_owned()),
-        ..report(Some("unavailable"), Some("policyRemoved"))
+        ..report(Some(State::Unavailable), Some(Cause::PolicyRemoved))
     });
 
     assert_eq!((refused.exit(), other.exit()), (Exit::Refused, Exit::Failed));

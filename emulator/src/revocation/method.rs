@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::keys::{KeyId, KeyVersion};
+use crate::keys::{Cause, KeyId, KeyVersion};
 
 /// A method to revoke a registry's access to its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -51,18 +51,24 @@ impl RevocationMethod {
         }
     }
 
-    /// The method that leads to this cause of a state, by the cause's name. Changes without `revoke` can lead to it too.
-    pub fn from_cause(cause: &str) -> Option<Self> {
-        Some(match cause {
-            "policyRemoved" => Self::Policy,
-            "roleRemoved" => Self::Role,
-            "keyDisabled" => Self::Disable,
-            "keyDeleted" => Self::Delete,
-            "vaultFirewall" => Self::Firewall,
-            "vaultDeleted" => Self::Vault,
-            "identityRemoved" | "identityInactive" => Self::Identity,
-            _ => return None,
-        })
+    /// The method that leads to this cause. Changes without `revoke` can lead to it too.
+    pub fn from_cause(cause: Cause) -> Option<Self> {
+        match cause {
+            Cause::PolicyRemoved => Some(Self::Policy),
+            Cause::RoleRemoved => Some(Self::Role),
+            Cause::KeyDisabled => Some(Self::Disable),
+            Cause::KeyDeleted => Some(Self::Delete),
+            Cause::VaultFirewall => Some(Self::Firewall),
+            Cause::VaultDeleted => Some(Self::Vault),
+            Cause::IdentityRemoved | Cause::IdentityInactive => Some(Self::Identity),
+            Cause::KeyExpired
+            | Cause::RotationBlocked
+            | Cause::KeyPurged
+            | Cause::VaultUnreachable
+            | Cause::VaultThrottled
+            | Cause::IssuerDown
+            | Cause::AuditUnavailable => None,
+        }
     }
 
     /// The command of the Azure CLI that does the same to an external vault.

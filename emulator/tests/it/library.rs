@@ -3,6 +3,7 @@
 use azure_emulator_core::faults::{FaultKind, FaultRule};
 use http::StatusCode;
 use sealyard::admin::KeyOperation;
+use sealyard::keys::{Cause, State};
 use sealyard::revocation::RevocationMethod;
 
 use crate::support::start;
@@ -21,11 +22,11 @@ async fn the_first_request_after_a_change_of_the_key_sees_the_new_state() {
         let back = emulator.change_key("local", light).await.unwrap();
         let served = client.pull_blob("app", b"layer").await;
 
-        assert_eq!((&*changed.state, refused.status), ("unavailable", StatusCode::FORBIDDEN));
-        assert_eq!((&*back.state, &served.body[..]), ("active", &b"layer"[..]), "{light:?}");
+        assert_eq!((changed.state, refused.status), (State::Unavailable, StatusCode::FORBIDDEN));
+        assert_eq!((back.state, &served.body[..]), (State::Active, &b"layer"[..]), "{light:?}");
     }
     let disabled = emulator.set_key_enabled("local", false).await.unwrap();
-    assert_eq!(disabled.cause.as_deref(), Some("keyDisabled"));
+    assert_eq!(disabled.cause, Some(Cause::KeyDisabled));
     emulator.set_key_enabled("local", true).await.unwrap();
     let rotated = emulator.change_key("local", KeyOperation::Rotate).await.unwrap();
     assert_eq!(rotated.rotation.unwrap().to, rotated.key_identifier);

@@ -4,6 +4,8 @@ use super::finding::{Check, Finding};
 use super::repair::Repair;
 use crate::admin::{DiagnosisReport, RegistryDiagnosis, RotationDiagnosis};
 use crate::cli::hints::Hints;
+use crate::diagnosis::RotationCause;
+use crate::keys::{Cause, Severity, State};
 
 /// The findings of all registries. `is_embedded` says whether their vault is a part of the emulator.
 pub(super) fn examine(
@@ -34,28 +36,31 @@ pub(super) fn examine(
 fn content(repair: &Repair<'_>) -> Finding {
     let registry = repair.registry;
     let name = &registry.name;
-    let cause = registry.cause.as_deref();
-    let finding = match (registry.state.as_str(), cause) {
-        ("active", Some("keyExpired")) => Finding::wrong(
+    let finding = match (registry.state, registry.cause) {
+        (State::Active, Some(Cause::KeyExpired)) => Finding::wrong(
             Check::Registry,
-            "keyExpired",
+            Cause::KeyExpired.name(),
             format!("{name} serves its content, but cannot create a data key"),
         )
         .because(why(registry))
-        .repaired_by(repair.of("keyExpired")),
-        ("active", _) => Finding::ok(Check::Registry, format!("{name} serves pulls and pushes")),
-        ("unavailable", Some(cause)) => {
+        .repaired_by(repair.of(Cause::KeyExpired)),
+        (State::Active, _) => {
+            Finding::ok(Check::Registry, format!("{name} serves pulls and pushes"))
+        }
+        (State::Unavailable, Some(cause)) => {
             let status = if is_outage(cause) { "503" } else { "403" };
             let what = format!("{name} refuses every pull and push with {status}");
             let is_elsewhere = is_outage(cause) && !repair.is_embedded;
             let elsewhere = "; the vault is another program: start it, or make it reachable";
             let why = why(registry) + if is_elsewhere { elsewhere } else { "" };
-            Finding::wrong(Check::Registry, cause, what).because(why).repaired_by(repair.of(cause))
+            Finding::wrong(Check::Registry, cause.name(), what)
+                .because(why)
+                .repaired_by(repair.of(cause))
         }
-        (state, _) => {
+        (state @ (State::Checking | State::Unavailable), _) => {
             let what = format!("{name} delays pulls and pushes: the vault has not answered yet");
-            let finding = Finding::wrong(Check::Registry, state, what);
-            finding.repaired_by(repair.of("vaultUnreachable"))
+            let finding = Finding::wrong(Check::Registry, state.name(), what);
+            finding.repaired_by(repair.of(Cause::VaultUnreachable))
         }
     };
     finding.of(name)
@@ -64,12 +69,14 @@ fn content(repair: &Repair<'_>) -> Finding {
 /// Whether the key can be rotated. For an unavailable registry there is no further finding.
 fn rotation(repair: &Repair<'_>) -> Option<Finding> {
     let registry = repair.registry;
-    let blocked = registry.rotation.as_ref().filter(|_| registry.state == "active")?;
-    if registry.cause.as_deref() == Some("keyExpired") && blocked.cause == "keyExpired" {
+    let blocked = registry.rotation.as_ref().filter(|_| registry.state == State::Active)?;
+    if registry.cause == Some(Cause::KeyExpired)
+        && blocked.cause == RotationCause::State(Cause::KeyExpired)
+    {
         return None;
     }
     let what = format!("{} cannot use the newest version of its key", registry.name);
-    let finding = Finding::wrong(Check::Rotation, &blocked.cause, what)
+    let finding = Finding::wrong(Check::Rotation, blocked.cause.name(), what)
         .of(&registry.name)
         .because(blocked.message.clone());
     Some(finding.repaired_by(repair_of_rotation(repair, blocked)))
@@ -90,10 +97,14 @@ fn warnings(repair: &Repair<'_>) -> Vec<Finding> {
 
 fn repair_of_rotation(repair: &Repair<'_>, blocked: &RotationDiagnosis) -> Option<String> {
     let key = repair.registry.key.as_ref()?;
-    match blocked.cause.as_str() {
+    match blocked.cause {
         // The newest version is not the version in use.
-        "keyDisabled" => Some(repair.enable(key, blocked.version.as_deref())),
-        cause => repair.of(cause),
+        RotationCause::State(Cause::KeyDisabled) => {
+            Some(repair.enable(key, blocked.version.as_deref()))
+        }
+        RotationCause::State(cause) => repair.of(cause),
+        RotationCause::KeyType => Some(repair.new_version(key)),
+        RotationCause::PermissionMissing => Some(repair.permit(key, false)),
     }
 }
 
@@ -107,11 +118,11 @@ fn why(registry: &RegistryDiagnosis) -> String {
         let (identity, vault) = (&key.identity.client_id, &key.vault);
         words = format!("{words}: the identity {identity} lacks {missing} in the vault {vault}");
     }
-    match registry.cause.as_deref() {
-        Some("keyPurged") => {
+    match registry.cause {
+        Some(Cause::KeyPurged) => {
             format!("{words}; only a backup of the key can restore it")
         }
-        Some("identityRemoved") => match &registry.key {
+        Some(Cause::IdentityRemoved) => match &registry.key {
             Some(key) if key.identity.assigned => {
                 format!("{words}; the registry has it, but the token issuer does not accept it")
             }
@@ -132,6 +143,6 @@ fn why(registry: &RegistryDiagnosis) -> String {
 }
 
 /// Whether the cause is an outage and not a refusal, so that it may end by itself.
-fn is_outage(cause: &str) -> bool {
-    matches!(cause, "vaultUnreachable" | "vaultThrottled" | "issuerDown" | "auditUnavailable")
+fn is_outage(cause: Cause) -> bool {
+    cause.severity() == Severity::Outage
 }

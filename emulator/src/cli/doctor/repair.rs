@@ -6,6 +6,7 @@
 
 use crate::admin::{KeyDiagnosis, RegistryDiagnosis};
 use crate::cli::hints::{CommandLine, Hint, Hints, KeyOf};
+use crate::keys::Cause;
 use crate::revocation::RevocationMethod;
 
 /// The role that permits an identity only to use keys for encryption.
@@ -26,7 +27,7 @@ pub(super) struct Repair<'a> {
 
 impl Repair<'_> {
     /// The command for a cause, or `None` if no command repairs it.
-    pub(super) fn of(&self, cause: &str) -> Option<String> {
+    pub(super) fn of(&self, cause: Cause) -> Option<String> {
         if let Some(robbed) =
             RevocationMethod::from_cause(cause).and_then(|method| self.revoked_from(method))
         {
@@ -34,33 +35,36 @@ impl Repair<'_> {
         }
         let key = self.registry.key.as_ref()?;
         match cause {
-            "keyDisabled" => Some(self.enable(key, key.version.as_deref())),
-            "keyDeleted" if self.vault_is_ours => Some(
+            Cause::KeyDisabled => Some(self.enable(key, key.version.as_deref())),
+            Cause::KeyDeleted if self.vault_is_ours => Some(
                 self.hints.line(&Hint::KeyRecover { of: KeyOf::registry(&self.registry.name) }),
             ),
-            "keyDeleted" => Some(self.az(
+            Cause::KeyDeleted => Some(self.az(
                 "keyvault key recover",
                 &[("--vault-name", key.vault.as_str()), ("--name", key.name.as_str())],
             )),
-            "keyPurged" => {
+            Cause::KeyPurged => {
                 let options = [("--vault-name", key.vault.as_str()), ("--file", "BACKUP")];
                 Some(self.az("keyvault key restore", &options))
             }
-            "keyExpired" | "keyType" => Some(self.new_version(key)),
-            "policyRemoved" | "roleRemoved" | "permissionMissing" => Some(self.permit(key, cause)),
-            "vaultFirewall" => {
+            Cause::KeyExpired => Some(self.new_version(key)),
+            Cause::PolicyRemoved => Some(self.permit(key, false)),
+            Cause::RoleRemoved => Some(self.permit(key, true)),
+            Cause::VaultFirewall => {
                 let options = [("--name", key.vault.as_str()), ("--bypass", "AzureServices")];
                 Some(self.az("keyvault update", &options))
             }
-            "vaultDeleted" => Some(self.az("keyvault recover", &[("--name", key.vault.as_str())])),
-            "identityRemoved" | "identityInactive" => self.assign(key),
-            "vaultUnreachable" | "vaultThrottled" | "issuerDown" if self.has_faults => {
-                Some(self.hints.line(&Hint::ClearFaults))
+            Cause::VaultDeleted => {
+                Some(self.az("keyvault recover", &[("--name", key.vault.as_str())]))
             }
-            "auditUnavailable" => {
+            Cause::IdentityRemoved | Cause::IdentityInactive => self.assign(key),
+            Cause::VaultUnreachable | Cause::VaultThrottled | Cause::IssuerDown => {
+                self.has_faults.then(|| self.hints.line(&Hint::ClearFaults))
+            }
+            Cause::AuditUnavailable => {
                 Some(self.hints.line(&Hint::GcNow { registry: &self.registry.name }))
             }
-            _ => None,
+            Cause::RotationBlocked => None,
         }
     }
 
@@ -109,7 +113,8 @@ impl Repair<'_> {
         self.az("keyvault update", &[("--name", vault), ("--enable-purge-protection", "true")])
     }
 
-    fn new_version(&self, key: &KeyDiagnosis) -> String {
+    /// Creates a version and rotates to it.
+    pub(super) fn new_version(&self, key: &KeyDiagnosis) -> String {
         if self.vault_is_ours {
             return self.hints.line(&Hint::KeyRotate { registry: &self.registry.name });
         }
@@ -119,9 +124,10 @@ impl Repair<'_> {
         )
     }
 
-    fn permit(&self, key: &KeyDiagnosis, cause: &str) -> String {
+    /// Permits the identity to use the key: with a role if `by_role` or if the vault uses roles, else with an access policy.
+    pub(super) fn permit(&self, key: &KeyDiagnosis, by_role: bool) -> String {
         let principal = key.identity.principal_id.as_deref().unwrap_or("OBJECT-ID-OF-THE-IDENTITY");
-        if cause == "roleRemoved" || key.goes_by_roles == Some(true) {
+        if by_role || key.goes_by_roles == Some(true) {
             let scope = key.vault_id.as_deref().unwrap_or("RESOURCE-ID-OF-THE-VAULT");
             let options = [
                 ("--role", ROLE),
@@ -172,12 +178,13 @@ fn az_args(command: &str, options: &[(&str, &str)]) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::admin::IdentityDiagnosis;
+    use crate::keys::State;
 
-    fn diagnosed(cause: &str) -> RegistryDiagnosis {
+    fn diagnosed(cause: Cause) -> RegistryDiagnosis {
         RegistryDiagnosis {
             name: "team1".to_owned(),
-            state: "unavailable".to_owned(),
-            cause: Some(cause.to_owned()),
+            state: State::Unavailable,
+            cause: Some(cause),
             message: None,
             key: Some(KeyDiagnosis {
                 vault: "kv1".to_owned(),
@@ -202,7 +209,7 @@ mod tests {
     #[test]
     fn an_external_vault_is_repaired_with_the_azure_cli() {
         let hints = Hints::new(Some(&"sealyard".into()), None);
-        let of = |cause: &str| {
+        let of = |cause: Cause| {
             let registry = diagnosed(cause);
             let repair = Repair {
                 registry: &registry,
@@ -217,24 +224,24 @@ mod tests {
 
         for (cause, command) in [
             (
-                "keyDisabled",
+                Cause::KeyDisabled,
                 "az keyvault key set-attributes --vault-name kv1 --name key1 --version v1 --enabled true",
             ),
-            ("keyDeleted", "az keyvault key recover --vault-name kv1 --name key1"),
-            ("keyPurged", "az keyvault key restore --vault-name kv1 --file BACKUP"),
-            ("keyExpired", "az keyvault key rotate --vault-name kv1 --name key1"),
+            (Cause::KeyDeleted, "az keyvault key recover --vault-name kv1 --name key1"),
+            (Cause::KeyPurged, "az keyvault key restore --vault-name kv1 --file BACKUP"),
+            (Cause::KeyExpired, "az keyvault key rotate --vault-name kv1 --name key1"),
             (
-                "policyRemoved",
+                Cause::PolicyRemoved,
                 "az keyvault set-policy --name kv1 --object-id p --key-permissions get wrapKey unwrapKey",
             ),
-            ("vaultFirewall", "az keyvault update --name kv1 --bypass AzureServices"),
-            ("vaultDeleted", "az keyvault recover --name kv1"),
+            (Cause::VaultFirewall, "az keyvault update --name kv1 --bypass AzureServices"),
+            (Cause::VaultDeleted, "az keyvault recover --name kv1"),
         ] {
             assert_eq!(of(cause).as_deref(), Some(command), "{cause}");
         }
-        let role = of("roleRemoved").unwrap();
+        let role = of(Cause::RoleRemoved).unwrap();
         assert!(role.starts_with("az role assignment create --role 'Key Vault Crypto"), "{role}");
-        for cause in ["identityRemoved", "vaultUnreachable", "issuerDown"] {
+        for cause in [Cause::IdentityRemoved, Cause::VaultUnreachable, Cause::IssuerDown] {
             assert_eq!(of(cause), None, "{cause}");
         }
     }
@@ -245,10 +252,12 @@ mod tests {
         let robbed = RegistryDiagnosis {
             name: "local".to_owned(),
             revoked: vec![RevocationMethod::Firewall, RevocationMethod::Delete],
-            key: diagnosed("").key.map(|key| KeyDiagnosis { name: "key2".to_owned(), ..key }),
-            ..diagnosed("vaultFirewall")
+            key: diagnosed(Cause::KeyDisabled)
+                .key
+                .map(|key| KeyDiagnosis { name: "key2".to_owned(), ..key }),
+            ..diagnosed(Cause::VaultFirewall)
         };
-        let of = |cause: &str| {
+        let of = |cause: Cause| {
             let all = [robbed.clone(), diagnosed(cause)];
             let repair = Repair {
                 registry: &all[1],
@@ -261,7 +270,7 @@ mod tests {
             repair.of(cause).unwrap()
         };
 
-        assert_eq!(of("vaultFirewall"), "sealyard restore");
-        assert_eq!(of("keyDeleted"), "sealyard key recover --registry team1");
+        assert_eq!(of(Cause::VaultFirewall), "sealyard restore");
+        assert_eq!(of(Cause::KeyDeleted), "sealyard key recover --registry team1");
     }
 }

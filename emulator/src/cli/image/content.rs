@@ -5,6 +5,7 @@
 use azure_emulator_core::identity::OWNER_CLIENT_ID;
 use http::header::{ACCEPT, HOST, LINK};
 use reqwest::{Method, Response};
+use serde::Deserialize as _;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use zeroize::Zeroizing;
@@ -13,6 +14,7 @@ use crate::admin::{AccessReport, ErrorReport};
 use crate::cli::client::{Emulator, segment};
 use crate::cli::error::CliError;
 use crate::cli::password;
+use crate::keys::{Cause, State};
 use crate::registry::RegistryName;
 
 /// The number of entries on a page.
@@ -126,12 +128,14 @@ impl<'a> Content<'a> {
 /// Converts an error of a registry to an error of the command line. A refusal because of the key includes the state's cause.
 fn report(error: &Value, registry: &str) -> ErrorReport {
     let text = |value: &Value| value.as_str().map(str::to_owned);
-    let cause = text(&error["detail"]["cause"]);
+    // Damaged content has a cause, too, but not one of a key.
+    let cause = Cause::deserialize(&error["detail"]["cause"]).ok();
     ErrorReport {
         code: text(&error["code"]).unwrap_or_default(),
         message: text(&error["message"]).unwrap_or_default(),
-        // Only a refusal because of the key has a cause.
-        state: text(&error["detail"]["state"]).or(cause.as_ref().map(|_| "unavailable".to_owned())),
+        state: State::deserialize(&error["detail"]["state"])
+            .ok()
+            .or(cause.map(|_| State::Unavailable)),
         cause,
         registry: Some(registry.to_owned()),
     }
