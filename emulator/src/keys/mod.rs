@@ -49,7 +49,7 @@ pub use self::ring::{Description, KeyRing};
 pub use self::rotate::{Rotation, RotationTarget};
 pub use self::service_key::ServiceKey;
 pub use self::shared::RingConfig;
-pub use self::state::{Cause, Permits, REFUSAL_SENTENCE, Refusal, Severity, State, Status};
+pub use self::state::{Cause, REFUSAL_SENTENCE, Refusal, Severity, State, Status};
 pub use self::stored::{RingStore, StoredRing};
 pub use self::vault::{Answer, KeyInfo, KeyVault, TokenTerms, VaultError};
 pub use self::watcher::PausedFollowing;

@@ -90,11 +90,6 @@ impl KeyInfo {
     pub fn is_rsa(&self) -> bool {
         matches!(self.kty.as_str(), "RSA" | "RSA-HSM")
     }
-
-    /// Whether it can wrap now, judged by its validity only.
-    pub fn is_valid_at(&self, now: OffsetDateTime) -> bool {
-        self.not_before.is_none_or(|from| from <= now) && self.expires.is_none_or(|end| now < end)
-    }
 }
 
 /// The error of a failed vault operation.

@@ -72,7 +72,6 @@ impl From<Error> for ErrorReply {
                 (S::BAD_REQUEST, Code::SizeInvalid, detail)
             }
             Error::DamagedObject(object) => return Self::damaged(object, message),
-            Error::RangeNotSatisfiable(len) => return Self::range_not_satisfiable(*len),
             Error::DiskFull => (S::INSUFFICIENT_STORAGE, Code::Unavailable, Value::Null),
             Error::RowsNotProven | Error::RowsReadOnly(_) | Error::TooManyFiles => {
                 tracing::warn!(%error, "a request must be retried later");

@@ -139,9 +139,6 @@ pub enum Error {
         /// The stored size.
         actual: u64,
     },
-    /// The requested range lies outside of the content.
-    #[error("the range lies outside of the {0} bytes of the content")]
-    RangeNotSatisfiable(u64),
     /// The disk is full. Nothing was acknowledged; existing content can be read. Docker looks for the first
     /// part of the message and then does not retry.
     #[error("no space left on device: the disk of the registry is full")]

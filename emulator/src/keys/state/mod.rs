@@ -31,4 +31,4 @@ mod tests;
 pub use self::cause::{Cause, REFUSAL_SENTENCE, Severity};
 pub(super) use self::machine::{Failure, Machine};
 pub use self::refusal::Refusal;
-pub use self::status::{Permits, State, Status};
+pub use self::status::{State, Status};

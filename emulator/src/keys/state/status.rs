@@ -1,4 +1,4 @@
-//! The states, what each of them permits, and a state with its cause and time.
+//! The states, and a state with its cause and time.
 
 use std::fmt;
 
@@ -19,17 +19,6 @@ pub enum State {
     Unavailable,
 }
 
-/// The operations that a state permits.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Permits {
-    /// Whether content is read and written, at once or after the check in flight.
-    pub content: bool,
-    /// Whether data keys can be made under the version in use.
-    pub new_data_keys: bool,
-    /// Whether the data keys can be wrapped anew, as far as the version in use permits it.
-    pub rotation: bool,
-}
-
 /// The state, and since when.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Status {
@@ -44,20 +33,6 @@ pub struct Status {
 }
 
 impl State {
-    /// The operations that the state permits: the table in `mod.rs`.
-    pub const fn permits(self, cause: Option<Cause>) -> Permits {
-        match (self, cause) {
-            (Self::Active, Some(Cause::KeyExpired)) => {
-                Permits { content: true, new_data_keys: false, rotation: true }
-            }
-            (Self::Active, _) => Permits { content: true, new_data_keys: true, rotation: true },
-            (Self::Checking, _) => Permits { content: true, new_data_keys: false, rotation: true },
-            (Self::Unavailable, _) => {
-                Permits { content: false, new_data_keys: false, rotation: false }
-            }
-        }
-    }
-
     /// The name for programs, as it is serialized.
     pub const fn name(self) -> &'static str {
         match self {

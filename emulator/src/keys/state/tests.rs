@@ -32,21 +32,11 @@ fn causes_are_serialized_under_their_names() {
 }
 
 #[test]
-fn every_cause_has_a_message_and_its_severity_decides_what_it_permits() {
+fn every_cause_has_a_message_and_only_a_refusal_is_lasting() {
     for cause in ALL {
-        let (state, status) = match cause.severity() {
-            Severity::Note => (State::Active, None),
-            Severity::Refusal => (State::Unavailable, Some(true)),
-            Severity::Outage => (State::Unavailable, Some(false)),
-        };
-
-        assert_eq!(state.permits(Some(cause)).content, status.is_none(), "{cause}");
-        assert_eq!(status.unwrap_or_default(), cause.is_refusal(), "{cause}");
+        assert_eq!(cause.severity() == Severity::Refusal, cause.is_refusal(), "{cause}");
         assert!(!cause.message().is_empty());
     }
-    assert!(!State::Active.permits(Some(Cause::KeyExpired)).new_data_keys);
-    assert!(State::Active.permits(Some(Cause::RotationBlocked)).new_data_keys);
-    assert!(State::Active.permits(None).new_data_keys);
 }
 
 #[test]
