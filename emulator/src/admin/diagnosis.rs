@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::AdminError;
 use super::status::warnings_of;
-use super::wire::wire_name;
+use super::wire::{known, known_rotation_cause, known_state, wire_name};
 use crate::app::App;
 use crate::diagnosis::{BlockedRotation, DiagnosedKey, Diagnosis, RotationCause};
 use crate::keys::{Cause, State as KeyState};
@@ -36,8 +36,10 @@ pub struct RegistryDiagnosis {
     /// Its name.
     pub name: String,
     /// `active`, `checking` or `unavailable`, after the vault's answer.
+    #[serde(deserialize_with = "known_state")]
     pub state: KeyState,
     /// The cause of the state.
+    #[serde(default, deserialize_with = "known")]
     pub cause: Option<Cause>,
     /// The cause as a sentence.
     #[serde(rename = "words")] // prose: the name in JSON
@@ -93,6 +95,7 @@ pub struct IdentityDiagnosis {
 #[serde(rename_all = "camelCase")]
 pub struct RotationDiagnosis {
     /// The reason for programs.
+    #[serde(deserialize_with = "known_rotation_cause")]
     pub cause: RotationCause,
     /// The reason as a sentence.
     #[serde(rename = "words")] // prose: the name in JSON

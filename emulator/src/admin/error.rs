@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 
-use super::wire::reason;
+use super::wire::{known, reason};
 use crate::faults::FaultRulesError;
 use crate::keys::{Cause, Refusal, RingError, State as KeyState, VaultError};
 use crate::listeners::GuardRefusal;
@@ -33,10 +33,10 @@ pub struct ErrorReport {
     /// The message for people.
     pub message: String,
     /// The state of the registry, if that is the reason.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
     pub state: Option<KeyState>,
     /// The cause of that state.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "known", skip_serializing_if = "Option::is_none")]
     pub cause: Option<Cause>,
     /// The registry whose state it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]

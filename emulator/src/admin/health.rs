@@ -6,6 +6,7 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use super::wire::{known, known_state};
 use crate::app::App;
 use crate::keys::{Cause, State as KeyState};
 
@@ -29,8 +30,10 @@ pub struct RegistryHealth {
     /// Its name.
     pub name: String,
     /// `active`, `checking` or `unavailable`.
+    #[serde(deserialize_with = "known_state")]
     pub state: KeyState,
     /// The cause of the state.
+    #[serde(default, deserialize_with = "known")]
     pub cause: Option<Cause>,
     /// The time when the state began, by the emulator's clock.
     #[serde(with = "time::serde::rfc3339")]

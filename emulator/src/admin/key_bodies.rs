@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
 use super::json_body::RequestBody;
+use super::wire::{known, known_state};
 use crate::app::App;
 use crate::keys::{Cause, Rotation, State as KeyState};
 
@@ -56,8 +57,10 @@ pub struct KeyReply {
     /// The registry.
     pub registry: String,
     /// The registry's state.
+    #[serde(deserialize_with = "known_state")]
     pub state: KeyState,
     /// The cause of the state.
+    #[serde(default, deserialize_with = "known")]
     pub cause: Option<Cause>,
     /// The result of the rotation.
     #[serde(default, skip_serializing_if = "Option::is_none")]

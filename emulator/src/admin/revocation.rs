@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use super::error::AdminError;
 use super::find::find;
 use super::json_body::{JsonBody, RequestBody};
+use super::wire::{known, known_state};
 use crate::app::App;
 use crate::keys::{Cause, State as KeyState};
 use crate::registry::Registry;
@@ -49,8 +50,10 @@ pub struct RevokeReply {
     /// The registry.
     pub registry: String,
     /// The registry's state.
+    #[serde(deserialize_with = "known_state")]
     pub state: KeyState,
     /// The cause of the state.
+    #[serde(default, deserialize_with = "known")]
     pub cause: Option<Cause>,
     /// When the registry becomes unavailable, in emulator time, if not at once: in strict parity the registry can use a
     /// removed identity for 90 days.
@@ -75,8 +78,10 @@ pub struct RestoreReply {
     /// The registry.
     pub registry: String,
     /// The registry's state.
+    #[serde(deserialize_with = "known_state")]
     pub state: KeyState,
     /// The cause of the state.
+    #[serde(default, deserialize_with = "known")]
     pub cause: Option<Cause>,
 }
 

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use super::clock::ClockReport;
 use super::error::AdminError;
+use super::wire::{known, known_state};
 use crate::app::App;
 use crate::endpoints::{login_server, url_of};
 use crate::keys::{Cause, State as KeyState};
@@ -111,8 +112,10 @@ pub struct RegistryReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken_port: Option<u16>,
     /// `active`, `checking` or `unavailable`.
+    #[serde(deserialize_with = "known_state")]
     pub state: KeyState,
     /// The cause of the state.
+    #[serde(default, deserialize_with = "known")]
     pub cause: Option<Cause>,
     /// The methods by which `revoke` has revoked its key and that `restore` has not undone, the newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
