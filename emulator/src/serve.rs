@@ -8,9 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use azure_emulator_core::clock::{Clock, ClockRequest};
+use azure_emulator_core::disk_space::SimulatedDisk;
 use azure_emulator_core::durable::Durability;
 use azure_emulator_core::listen::{self, Transport};
-use azure_emulator_core::room::Pretended;
 use azure_emulator_core::tls::TlsError;
 use fs_err as fs;
 use mock_keyvault::{MockKeyVault, StartError as VaultStartError};
@@ -191,8 +191,8 @@ impl Sealyard {
     }
 
     /// Sets the disk that the emulator and its embedded vault see: for tests, which cannot fill a real disk.
-    pub fn set_disk(&self, disk: Pretended) {
-        self.app.registries.room().pretend(disk);
+    pub fn set_disk(&self, disk: SimulatedDisk) {
+        self.app.registries.disk_space().simulate(disk);
         if let Some(vault) = &self.vault {
             vault.set_disk(disk);
         }
@@ -412,7 +412,7 @@ impl Builder {
         // Registration comes first: a program that reads the files finds the emulator registered.
         let registration = if registers { register(&app).await } else { None };
         // A program that reads the files finds the disk reserve as full as it can be.
-        app.registries.room().refill();
+        app.registries.disk_space().refill();
         EndpointsFile::create(&app).await?;
         tokio::spawn(app.clone().forget_what_goes(stop.clone()));
         tokio::spawn(EndpointsFile::follow(app.clone(), stop));
@@ -447,7 +447,7 @@ async fn resume_operations(
     if let (Some(vault), Some(plane)) = (vault, plane) {
         let guard = Guard::open(&app.config, vault.address(), data_dir)?;
         let content = routes::registry_routes(app, &guard, RegistryName::LOCAL, Ping::Challenge);
-        vault.set_front(Arc::new(AzureRoutes::new(content, plane.router())));
+        vault.set_embedded_routes(Arc::new(AzureRoutes::new(content, plane.router())));
     }
     tokio::spawn(runner.follow());
     Ok(())

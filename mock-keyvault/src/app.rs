@@ -15,7 +15,7 @@ use azure_emulator_core::changes::Changes;
 use azure_emulator_core::clock::Clock;
 use azure_emulator_core::faults::Faults;
 use azure_emulator_core::files::{Access, write_whole};
-use azure_emulator_core::front::FrontSlot;
+use azure_emulator_core::host_router::HostRouter;
 use azure_emulator_core::identity::Issuer;
 
 /// All parts of a running vault.
@@ -42,7 +42,7 @@ pub(crate) struct App {
     /// The limit on calls of a vault, if there is one.
     pub(crate) throttle: Throttle,
     /// The routes of an embedding program; they come first.
-    pub(crate) front: FrontSlot,
+    pub(crate) host_router: HostRouter,
     /// Cancelled when the vault ends: long work stops between two steps.
     pub(crate) stop: CancellationToken,
     /// The data folder. It is the last field, so that its lock is released after all users of the folder are dropped.
@@ -51,13 +51,13 @@ pub(crate) struct App {
 
 impl App {
     /// Stores the setting of the clock so that it survives a restart, if the clock is this vault's own. Blocks.
-    pub(crate) fn keep_clock(&self) -> io::Result<()> {
+    pub(crate) fn save_clock(&self) -> io::Result<()> {
         match &self.clock_file {
             None => Ok(()),
             Some(path) => {
-                let kept = self.clock.kept();
-                let frozen = kept.frozen_at.map(|at| at.unix_timestamp().to_string());
-                let offset = kept.offset.whole_seconds();
+                let saved = self.clock.saved();
+                let frozen = saved.frozen_at.map(|at| at.unix_timestamp().to_string());
+                let offset = saved.offset.whole_seconds();
                 let text = format!("{offset} {}", frozen.unwrap_or_default());
                 write_whole(path, text.trim_end().as_bytes(), Access::Private)
             }

@@ -25,8 +25,8 @@ use time::OffsetDateTime;
 use tokio::sync::oneshot;
 
 use crate::operation::Operation;
+use azure_emulator_core::disk_space::{DiskSpace, Purpose};
 use azure_emulator_core::lines::{Limits, Lines, Unwritable};
-use azure_emulator_core::room::{Purpose, Room};
 
 /// How many calls are kept in memory; older calls are only in the file.
 const KEPT: usize = 10_000;
@@ -292,8 +292,8 @@ pub(crate) fn cut(text: &str) -> String {
 
 impl AuditLog {
     /// Opens the log; lines are appended to `path`. Blocks.
-    pub(crate) fn open(path: &Path, room: Arc<Room>) -> io::Result<Self> {
-        let lines = Lines::open(path, LIMITS, room, Purpose::Audit)?;
+    pub(crate) fn open(path: &Path, disk_space: Arc<DiskSpace>) -> io::Result<Self> {
+        let lines = Lines::open(path, LIMITS, disk_space, Purpose::Audit)?;
         let mut file = File { lines, left: None, missing: 0 };
         let (requests, asked) = mpsc::channel::<Request>();
         let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || {
@@ -317,7 +317,7 @@ impl AuditLog {
         call: Call,
     ) -> impl Future<Output = Result<(), Unwritable>> + use<> {
         let written = self.ask(serde_json::to_vec(&call.record()).ok());
-        self.keep(call);
+        self.push(call);
         written
     }
 
@@ -331,7 +331,7 @@ impl AuditLog {
         async move { answer.await.unwrap_or(Err(Unwritable::Failed(io::ErrorKind::BrokenPipe))) }
     }
 
-    fn keep(&self, call: Call) {
+    fn push(&self, call: Call) {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         if calls.len() == KEPT {
             calls.pop_front();
@@ -359,7 +359,7 @@ impl File {
     fn answer(&mut self, line: Option<Vec<u8>>) -> Result<(), Unwritable> {
         let written = self.write_what_is_left().and_then(|()| match &line {
             Some(line) => self.lines.append(line),
-            None => self.lines.ensure_room(MAX_RECORD),
+            None => self.lines.ensure_space(MAX_RECORD),
         });
         let Err(error) = written else { return Ok(()) };
         if line.is_some() {

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use fs_err as fs;
 
+use azure_emulator_core::disk_space::DiskSpace;
 use azure_emulator_core::durable::make_dir_durably;
 use azure_emulator_core::files::make_private;
 use azure_emulator_core::lock_file::{LockError, LockFile};
-use azure_emulator_core::room::Room;
 
 /// Locked while the folder is in use. The content of the file has no meaning.
 const LOCK_FILE: &str = "lock";
@@ -36,7 +36,7 @@ pub(crate) enum FolderError {
 #[derive(Debug)]
 pub(crate) struct Folder {
     path: PathBuf,
-    room: Arc<Room>,
+    disk_space: Arc<DiskSpace>,
     _lock: LockFile,
     _temporary: Option<tempfile::TempDir>,
 }
@@ -50,8 +50,8 @@ impl Folder {
             fs::set_permissions(path, std::fs::Permissions::from_mode(0o700))?;
         }
         let lock = lock(path)?;
-        let room = Arc::new(Room::open(path));
-        Ok(Self { path: path.to_owned(), room, _lock: lock, _temporary: None })
+        let disk_space = Arc::new(DiskSpace::open(path));
+        Ok(Self { path: path.to_owned(), disk_space, _lock: lock, _temporary: None })
     }
 
     /// Locks an existing folder. [`io::ErrorKind::WouldBlock`] if another process holds the lock.
@@ -62,7 +62,7 @@ impl Folder {
         });
         Ok(Self {
             path: path.to_owned(),
-            room: Arc::new(Room::of(path)),
+            disk_space: Arc::new(DiskSpace::of(path)),
             _lock: locked?,
             _temporary: None,
         })
@@ -73,8 +73,8 @@ impl Folder {
         let temporary = tempfile::Builder::new().prefix("mock-keyvault-").tempdir()?;
         let path = temporary.path().to_owned();
         let lock = lock(&path)?;
-        let room = Arc::new(Room::open(&path));
-        Ok(Self { path, room, _lock: lock, _temporary: Some(temporary) })
+        let disk_space = Arc::new(DiskSpace::open(&path));
+        Ok(Self { path, disk_space, _lock: lock, _temporary: Some(temporary) })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -95,8 +95,8 @@ impl Folder {
     }
 
     /// The free space on the device of the folder.
-    pub(crate) fn room(&self) -> &Arc<Room> {
-        &self.room
+    pub(crate) fn disk_space(&self) -> &Arc<DiskSpace> {
+        &self.disk_space
     }
 
     /// The key that seals private keys.

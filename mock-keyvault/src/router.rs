@@ -21,10 +21,10 @@ use crate::auth;
 use crate::calls;
 use crate::connect;
 use crate::error::ApiError;
+use crate::fault_injection;
 use crate::graph;
 use crate::headers::CLIENT_REQUEST_ID;
 use crate::host::{Role, Site};
-use crate::interference;
 use crate::model::error::VaultError;
 use azure_emulator_core::authority::{Authority, host_of};
 use azure_emulator_core::faults::Effect;
@@ -45,8 +45,8 @@ async fn dispatch(State(app): State<Arc<App>>, request: Request<Body>) -> Respon
     if request.method() == Method::CONNECT {
         return connect::answer(&app, &request);
     }
-    if let Some(front) = of_front(&app, &request) {
-        let Ok::<Response, Infallible>(response) = front.oneshot(request).await;
+    if let Some(routes) = embedded_routes(&app, &request) {
+        let Ok::<Response, Infallible>(response) = routes.oneshot(request).await;
         return response;
     }
     behind_front(&app, request).await
@@ -58,8 +58,8 @@ pub(crate) async fn behind_front(app: &Arc<App>, request: Request<Body>) -> Resp
     if request.uri().path().starts_with(admin::PREFIX) {
         return admin::answer(app, &site.host, request).await;
     }
-    let class = interference::class_of(&site, &request);
-    let is_first_contact = interference::is_first_contact(&class, &request);
+    let class = fault_injection::class_of(&site, &request);
+    let is_first_contact = fault_injection::is_first_contact(&class, &request);
     let plan = if calls::is_probe(request.headers()) {
         app.faults.foresee(&class, is_first_contact)
     } else {
@@ -67,21 +67,21 @@ pub(crate) async fn behind_front(app: &Arc<App>, request: Request<Body>) -> Resp
     };
     if plan.effect == Some(Effect::Outage) {
         // An outage has neither a log nor the headers of the service.
-        let gone = interference::in_place(plan.effect, &class);
-        return interference::mark(&plan, gone.unwrap_or_default()).await;
+        let gone = fault_injection::in_place(plan.effect, &class);
+        return fault_injection::mark(&plan, gone.unwrap_or_default()).await;
     }
     tokio::time::sleep(plan.latency).await;
     let response = answer(app, &site, &class, plan.effect, request).await;
-    interference::mark(&plan, response).await
+    fault_injection::mark(&plan, response).await
 }
 
 /// The embedding program's routes, if the request is for them. Without TLS, [`answer`] tells the client to use it.
-fn of_front(app: &App, request: &Request<Body>) -> Option<Router> {
+fn embedded_routes(app: &App, request: &Request<Body>) -> Option<Router> {
     if request.extensions().get() == Some(&Wire::Plain) {
         return None;
     }
     let authority = Authority::of(request)?;
-    app.front.router(authority.name(), request.uri().path())
+    app.host_router.router(authority.name(), request.uri().path())
 }
 
 /// The answer of the addressed service, or of an injected fault.
@@ -92,7 +92,7 @@ async fn answer(
     effect: Option<Effect>,
     request: Request<Body>,
 ) -> Response {
-    let fault = interference::in_place(effect, class);
+    let fault = fault_injection::in_place(effect, class);
     if !class.starts_with("keys/")
         && let Some(fault) = fault
     {

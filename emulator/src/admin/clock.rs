@@ -5,7 +5,7 @@
 use axum::Json;
 use axum::extract::State;
 use azure_emulator_core::clock::{Clock, ClockRequest};
-use azure_emulator_core::room::is_lacking;
+use azure_emulator_core::disk_space::is_out_of_space;
 use http::StatusCode;
 use mock_keyvault::VaultError;
 use serde::{Deserialize, Serialize};
@@ -70,7 +70,7 @@ impl From<SchedulerError> for AdminError {
             SchedulerError::Vault(VaultError::DiskFull) => Self::disk_full(
                 "cannot perform the actions that are due in the vault: its disk is full; free space on the disk and change the clock again",
             ),
-            SchedulerError::Io(error) if is_lacking(&error) => Self::disk_full(
+            SchedulerError::Io(error) if is_out_of_space(&error) => Self::disk_full(
                 "cannot change the clock: the disk is full; free space on the disk, for example with `gc --now`",
             ),
             SchedulerError::Registry(error) => error.into(),

@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use azure_emulator_core::room::{Purpose, is_lacking};
+use azure_emulator_core::disk_space::{Purpose, is_out_of_space};
 use fs_err as fs;
 use futures::StreamExt as _;
 use futures::stream::FuturesUnordered;
@@ -42,7 +42,7 @@ impl EndpointsFile {
             Err(error) => Err(error),
         };
         match written {
-            Err(error) if is_lacking(&error) => {
+            Err(error) if is_out_of_space(&error) => {
                 tracing::warn!(%error, "cannot write the endpoints file: the disk is full");
                 Ok(())
             }
@@ -54,7 +54,7 @@ impl EndpointsFile {
     /// was removed with its emulator.
     async fn write(app: &App) -> io::Result<()> {
         let report = StatusReport::collect(app).await.map_err(io::Error::other)?;
-        let room = Arc::clone(app.registries.room());
+        let disk_space = Arc::clone(app.registries.disk_space());
         let paths = files(&app.config);
         let guarded = app.config.ephemeral.then(|| app.config.data_dir.join(ENDPOINTS_FILE));
         let written = tokio::task::spawn_blocking(move || {
@@ -62,7 +62,7 @@ impl EndpointsFile {
             let mut text = serde_json::to_vec(&report)?;
             text.push(b'\n');
             // On a full disk the writes themselves may still succeed.
-            let _ = room.spend(text.len() as u64, Purpose::SmallFile);
+            let _ = disk_space.spend(text.len() as u64, Purpose::SmallFile);
             let is_taken =
                 |path: &PathBuf| guarded.as_ref() == Some(path) && is_of_another(path, &report);
             let mut paths = paths.iter().filter(|path| !is_taken(path));

@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use azure_emulator_core::authority::Authority;
-use azure_emulator_core::front::Front;
+use azure_emulator_core::host_router::EmbeddedRoutes;
 use http::StatusCode;
 use serde_json::json;
 
@@ -79,7 +79,7 @@ impl AzureRoutes {
     }
 }
 
-impl Front for AzureRoutes {
+impl EmbeddedRoutes for AzureRoutes {
     fn router(&self, name: &str, path: &str) -> Option<Router> {
         if is_registry_name(name) {
             return Some(self.content.clone());

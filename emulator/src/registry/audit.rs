@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 
+use azure_emulator_core::disk_space::{DiskSpace, Purpose};
 use azure_emulator_core::lines::{Limits, Lines, Unwritable};
-use azure_emulator_core::room::{Purpose, Room};
 use fs_err as fs;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -61,7 +61,7 @@ struct Line {
 
 impl AuditLog {
     pub(super) fn open(store: &Store) -> Result<Self, Error> {
-        let mut writer = Writer::open(&store.audit_folder(), Arc::clone(store.room()))?;
+        let mut writer = Writer::open(&store.audit_folder(), Arc::clone(store.disk_space()))?;
         let (sender, receiver) = mpsc::channel();
         thread::Builder::new()
             .name("audit-log".to_owned())
@@ -147,14 +147,14 @@ struct Left {
 }
 
 impl Writer {
-    fn open(folder: &Path, room: Arc<Room>) -> std::io::Result<Self> {
+    fn open(folder: &Path, disk_space: Arc<DiskSpace>) -> std::io::Result<Self> {
         let path = folder.join(CURRENT);
         // The name in older versions.
         let former = folder.join(FORMER_PREVIOUS);
         if former.try_exists()? {
             fs::rename(former, folder.join(PREVIOUS))?;
         }
-        let lines = Lines::open(&path, LIMITS, room, Purpose::Audit)?;
+        let lines = Lines::open(&path, LIMITS, disk_space, Purpose::Audit)?;
         Ok(Self { lines, left: VecDeque::new(), lost: 0 })
     }
 
@@ -162,7 +162,7 @@ impl Writer {
         // The caller may be gone.
         match message {
             Message::Ready(done) => {
-                let ready = self.append_left().and_then(|()| self.lines.ensure_room(MAX_RECORD));
+                let ready = self.append_left().and_then(|()| self.lines.ensure_space(MAX_RECORD));
                 let _ =
                     done.send(ready.map_err(|error| AuditUnavailable(Unwritable::from(&error))));
             }
@@ -222,7 +222,7 @@ fn local() -> String {
 
 #[cfg(test)]
 mod tests {
-    use azure_emulator_core::room::Pretended;
+    use azure_emulator_core::disk_space::SimulatedDisk;
     use serde_json::json;
 
     use super::*;
@@ -234,7 +234,8 @@ mod tests {
     #[test]
     fn a_new_file_that_could_not_be_created_is_created_later() {
         let folder = tempfile::tempdir().unwrap();
-        let mut writer = Writer::open(folder.path(), Arc::new(Room::of(folder.path()))).unwrap();
+        let mut writer =
+            Writer::open(folder.path(), Arc::new(DiskSpace::of(folder.path()))).unwrap();
         let long = "x".repeat(usize::try_from(LIMITS.bytes).unwrap());
         writer.write(&long, true).unwrap();
         // The state after an attempt that found no room for the new file.
@@ -253,7 +254,8 @@ mod tests {
         fs::write(folder.path().join(CURRENT), "1\n{\"half").unwrap();
         fs::write(folder.path().join(FORMER_PREVIOUS), "0\n").unwrap();
 
-        let mut writer = Writer::open(folder.path(), Arc::new(Room::of(folder.path()))).unwrap();
+        let mut writer =
+            Writer::open(folder.path(), Arc::new(DiskSpace::of(folder.path()))).unwrap();
         writer.write(&2, true).unwrap();
 
         assert_eq!(text(folder.path(), CURRENT), "1\n2\n");
@@ -263,15 +265,15 @@ mod tests {
     #[test]
     fn failed_records_are_written_later_in_order_and_uses_are_kept_over_events() {
         let folder = tempfile::tempdir().unwrap();
-        let room = Arc::new(Room::open(folder.path()));
-        let mut writer = Writer::open(folder.path(), Arc::clone(&room)).unwrap();
+        let disk_space = Arc::new(DiskSpace::open(folder.path()));
+        let mut writer = Writer::open(folder.path(), Arc::clone(&disk_space)).unwrap();
 
-        room.pretend(Pretended::UsedUp);
+        disk_space.simulate(SimulatedDisk::UsedUp);
         let refused = writer.write(&"a use", true);
         for number in 0..MAX_LEFT {
             writer.write(&number, false).unwrap_err();
         }
-        room.pretend(Pretended::Nothing);
+        disk_space.simulate(SimulatedDisk::Off);
         writer.write(&"the last", true).unwrap();
 
         assert_eq!(refused, Err(AuditUnavailable(Unwritable::DiskFull)));

@@ -4,7 +4,7 @@
 //! is durable before it takes effect. Removing the identity for the key makes the registry dark, as in Azure, and
 //! assigning it again makes the registry readable; meanwhile its key cannot be rotated.
 
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::disk_space::Purpose;
 use serde::{Deserialize, Serialize};
 
 use super::blocking::blocking;

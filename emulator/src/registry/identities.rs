@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::disk_space::Purpose;
 use serde::{Deserialize, Serialize};
 
 use super::blocking::blocking;

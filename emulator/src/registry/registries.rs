@@ -14,7 +14,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use azure_emulator_core::clock::Clock;
-use azure_emulator_core::room::Room;
+use azure_emulator_core::disk_space::DiskSpace;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -137,8 +137,8 @@ impl Registries {
     }
 
     /// The disk space of the data folder's device.
-    pub fn room(&self) -> &Arc<Room> {
-        self.0.common.store.room()
+    pub fn disk_space(&self) -> &Arc<DiskSpace> {
+        self.0.common.store.disk_space()
     }
 
     /// All registries, `local` first.

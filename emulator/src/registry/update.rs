@@ -6,7 +6,7 @@
 //! Invariant: identities are added before the rotation that may need them, and removed after it. If the key does not
 //! change, everything stays as it was.
 
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::disk_space::Purpose;
 
 use super::change::{Change, KeyChange};
 use super::identity::AssignedIdentity;

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::disk_space::Purpose;
 
 use super::error::{ResetError, local_error, registry_error};
 use super::vault;
@@ -120,15 +120,15 @@ async fn steps(app: &App, intent: &Intent) -> Result<Vec<String>, ResetError> {
 /// Refuses a reset that a full disk would stop halfway. Removals may use the reserve, but a new vault with a new key may
 /// not.
 async fn ensure_disk_space(app: &App) -> Result<(), ResetError> {
-    let room = Arc::clone(app.registries.room());
+    let disk_space = Arc::clone(app.registries.disk_space());
     let asked = tokio::task::spawn_blocking(move || {
-        room.spend(MIN_DISK_SPACE, Purpose::Removal).map(|()| room.is_tight())
+        disk_space.spend(MIN_DISK_SPACE, Purpose::Removal).map(|()| disk_space.is_low())
     });
     let asked = asked.await.map_err(io::Error::other).and_then(|asked| asked);
-    let is_tight = asked.map_err(|error| local_error(error.into()))?;
+    let is_low = asked.map_err(|error| local_error(error.into()))?;
     match app.owner() {
         Some(owner)
-            if is_tight
+            if is_low
                 && app.config.vault == VaultChoice::Embedded
                 && !vault::is_in_initial_state(owner, &app.config).await? =>
         {

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use azure_emulator_core::clock::{Clock, ClockPlan, ClockRequest, ClockRequestError, KeptClock};
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::clock::{Clock, ClockPlan, ClockRequest, ClockRequestError, SavedClock};
+use azure_emulator_core::disk_space::Purpose;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
@@ -75,8 +75,8 @@ impl Scheduler {
         let _alone = self.moving.lock().await;
         self.replace_earlier().await?;
         // A reset removes content, so it must work while the disk is full.
-        self.context.registries.room().spend(CLOCK_BYTES, Purpose::Removal)?;
-        self.context.clock.restore(KeptClock::default());
+        self.context.registries.disk_space().spend(CLOCK_BYTES, Purpose::Removal)?;
+        self.context.clock.restore(SavedClock::default());
         self.context.save_clock().await
     }
 
@@ -114,7 +114,7 @@ impl Scheduler {
             let plan = plan(scheduler.context.clock.now())?;
             scheduler.replace_earlier().await?;
             // Before the move: a clock that cannot be saved would be wrong after a restart.
-            scheduler.context.registries.room().spend(CLOCK_BYTES, Purpose::Rows)?;
+            scheduler.context.registries.disk_space().spend(CLOCK_BYTES, Purpose::Rows)?;
             let offset = scheduler.context.clock.offset() + plan.by;
             let steps = MoveParameters {
                 offset: offset.whole_seconds(),

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use azure_emulator_core::clock::{Clock, KeptClock};
+use azure_emulator_core::clock::{Clock, SavedClock};
 use azure_emulator_core::files::{Access, read_if_there, write_whole};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
@@ -15,7 +15,7 @@ const CLOCK_FILE: &str = "clock.json";
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct SavedClock {
+struct ClockFile {
     offset: IsoDuration,
     #[serde(
         default,
@@ -28,20 +28,19 @@ struct SavedClock {
 /// Restores a clock to its state when this data folder was last in use.
 pub fn restore_clock(data_dir: &Path, clock: &Clock) -> io::Result<()> {
     let Some(text) = read_if_there(&data_dir.join(CLOCK_FILE))? else { return Ok(()) };
-    let saved: SavedClock = serde_json::from_slice(&text).map_err(|error| {
+    let saved: ClockFile = serde_json::from_slice(&text).map_err(|error| {
         io::Error::new(io::ErrorKind::InvalidData, format!("{CLOCK_FILE}: {error}"))
     })?;
     let offset = time::Duration::seconds(saved.offset.seconds());
-    clock.restore(KeptClock { offset, frozen_at: saved.frozen_at });
+    clock.restore(SavedClock { offset, frozen_at: saved.frozen_at });
     Ok(())
 }
 
 /// Saves the state of a clock. On return it survives a power cut.
 pub(super) async fn save(data_dir: &Path, clock: &Clock) -> io::Result<()> {
     let path = data_dir.join(CLOCK_FILE);
-    let KeptClock { offset, frozen_at } = clock.kept();
-    let saved =
-        SavedClock { offset: IsoDuration::from_seconds(rounded_seconds(offset)), frozen_at };
+    let SavedClock { offset, frozen_at } = clock.saved();
+    let saved = ClockFile { offset: IsoDuration::from_seconds(rounded_seconds(offset)), frozen_at };
     tokio::task::spawn_blocking(move || {
         write_whole(&path, &serde_json::to_vec(&saved)?, Access::Private)
     })

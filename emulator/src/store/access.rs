@@ -4,7 +4,7 @@
 //! actions than fit into a row that sled keeps durably, so each action has its own row. Secrets arrive sealed or hashed; the
 //! store knows neither keys nor passwords, nor the meaning of an action.
 
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::disk_space::Purpose;
 use serde::{Deserialize, Serialize};
 
 use super::database::View;

@@ -4,7 +4,7 @@
 //! counts are in the rows, changed by the same transactions that change the counted rows. The caller has checked the
 //! content and its digest.
 
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::disk_space::Purpose;
 use fs_err as fs;
 
 use super::database::View;

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::disk_space::Purpose;
 use fs_err as fs;
 
 use super::blobs::unlink;

@@ -9,7 +9,7 @@
 use std::fmt;
 use std::io;
 
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::disk_space::Purpose;
 use serde::{Deserialize, Serialize};
 
 use super::claims::NewFile;

@@ -5,8 +5,8 @@
 
 use std::ops::Bound;
 
+use azure_emulator_core::disk_space::Purpose;
 use azure_emulator_core::durable::{self, HeldStill, OpenOptions, RowBytes, Rows};
-use azure_emulator_core::room::Purpose;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 

@@ -3,7 +3,7 @@
 //! Both may be longer than a row, so they are stored in pieces. A deployment is replaced as a whole: readers never see a
 //! mix of two.
 
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::disk_space::Purpose;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -5,7 +5,7 @@
 //! the intents and empties the registry again. Files are removed first: on a full disk each batch makes room for the next
 //! record of the journal. There are no readers meanwhile, because the caller has closed the content of the registry.
 
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::disk_space::Purpose;
 
 use super::disk::remove_if_there;
 use super::encoding::{key, last_part, prefix};

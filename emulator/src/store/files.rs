@@ -11,8 +11,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use azure_emulator_core::disk_space::Purpose;
 use azure_emulator_core::durable::{Durability, sync_dir};
-use azure_emulator_core::room::Purpose;
 use fs_err as fs;
 
 use super::carried;
@@ -63,7 +63,7 @@ impl Store {
     /// Fails with [`StoreError::DiskFull`] if so little room is left that the database itself could run out of it. Code
     /// that writes much must call it now and then: sled does not recover from a full disk, the registry must.
     pub fn ensure_space(&self) -> Result<(), StoreError> {
-        Ok(self.room.spend(0, Purpose::Content)?)
+        Ok(self.disk_space.spend(0, Purpose::Content)?)
     }
 
     /// Gives a file its published name. A large file is synced first, and its folder afterwards. The transaction that names the

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use azure_emulator_core::disk_space::DiskSpace;
 use azure_emulator_core::durable::{Durability, Listener, Proof};
 use azure_emulator_core::lock_file::LockFile;
-use azure_emulator_core::room::Room;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::claims::Claims;
@@ -20,8 +20,8 @@ pub struct Store {
     pub(super) database: Database,
     pub(super) layout: Layout,
     pub(super) durability: Durability,
-    /// The room on the device, and the reserve for a full disk.
-    pub(super) room: Arc<Room>,
+    /// The free space of the device, and the reserve for a full disk.
+    pub(super) disk_space: Arc<DiskSpace>,
     /// Files that will be published and that no row names yet.
     pub(super) claims: Claims,
     /// Files in `uploads/` that existed at the opening and were not checked yet.
@@ -35,9 +35,9 @@ pub struct Store {
 }
 
 impl Store {
-    /// The room on the device, and the reserve for a full disk.
-    pub fn room(&self) -> &Arc<Room> {
-        &self.room
+    /// The free space of the device, and the reserve for a full disk.
+    pub fn disk_space(&self) -> &Arc<DiskSpace> {
+        &self.disk_space
     }
 
     /// The notices about the rows since the start, as sentences.
@@ -67,7 +67,11 @@ impl Store {
 
     /// Marks the rows as checked or not: for tests.
     pub fn pretend_proven(&self, proven: bool) {
-        self.database.durable().pretend_proof(if proven { Proof::Matched } else { Proof::Pending });
+        self.database.durable().simulate_proof(if proven {
+            Proof::Matched
+        } else {
+            Proof::Pending
+        });
     }
 
     /// Cancelled when the folder is free for another process. It does not keep the store open.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::disk_space::Purpose;
 use serde::{Deserialize, Serialize};
 
 use super::encoding::{decode, key};

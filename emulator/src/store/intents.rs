@@ -9,7 +9,7 @@
 //!
 //! Parameters can be longer than a row. They are cut into pieces, and the head has their number.
 
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::disk_space::Purpose;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
@@ -312,7 +312,7 @@ mod tests {
             view.put_bytes(Table::Outcomes, key(&[&newest]), b"{".to_vec())
         };
         store.database.transact(fill).unwrap();
-        store.room().pretend(azure_emulator_core::room::Pretended::Full);
+        store.disk_space().simulate(azure_emulator_core::disk_space::SimulatedDisk::Full);
 
         store.forget_old_outcomes().unwrap();
 

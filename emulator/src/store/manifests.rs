@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::disk_space::Purpose;
 
 use super::claims::NewFile;
 use super::database::Writer;

@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use azure_emulator_core::disk_space::{DiskSpace, is_out_of_space};
 use azure_emulator_core::durable::key::RowsKey;
 use azure_emulator_core::durable::marker::Marker;
 use azure_emulator_core::durable::repair::RepairCommand;
@@ -15,7 +16,6 @@ use azure_emulator_core::durable::{
     self, Durability, Notice, OpenError, OpenOptions, make_dir_durably,
 };
 use azure_emulator_core::lock_file::{LockError, LockFile};
-use azure_emulator_core::room::{Room, is_lacking};
 use fs_err as fs;
 use hkdf::Hkdf;
 use rand::TryRng;
@@ -83,7 +83,7 @@ impl LockedFolder {
     /// opening them migrates them or refuses the folder; and on a nearly full device, where each of them could use the space
     /// that the other counts on.
     pub fn must_open_first(&self) -> bool {
-        let has_space = Room::of(self.layout.root()).has_space_for_two_starts();
+        let has_space = DiskSpace::of(self.layout.root()).has_space_for_two_starts();
         self.marker.format_version == OLD_FORMAT_VERSION || !has_space.unwrap_or(false)
     }
 
@@ -91,15 +91,15 @@ impl LockedFolder {
     /// files: see [`Store::sweep_orphans`]. Blocks.
     pub fn open(self) -> Result<Store, StoreError> {
         let Self { layout, marker, is_assumed, durability, lock } = self;
-        let room = Arc::new(Room::open(layout.root()));
+        let disk_space = Arc::new(DiskSpace::open(layout.root()));
         make_folders(&layout, durability)?;
-        let database = open_rows(&layout, &marker, is_assumed, durability, &room)?;
+        let database = open_rows(&layout, &marker, is_assumed, durability, &disk_space)?;
         let store = Store {
             database,
             left_behind: left_behind(&layout)?,
             layout,
             durability,
-            room,
+            disk_space,
             claims: Claims::default(),
             without_file: Mutex::default(),
             _lock: lock,
@@ -136,7 +136,7 @@ fn open_rows(
     marker: &Marker,
     is_assumed: bool,
     durability: Durability,
-    room: &Arc<Room>,
+    disk_space: &Arc<DiskSpace>,
 ) -> Result<Database, StoreError> {
     let old = layout.old_rows();
     let mut is_new = marker.unfinished;
@@ -156,7 +156,7 @@ fn open_rows(
         trees: Table::NAMES,
         key: Arc::new(journal_key(layout, is_new || migrating, durability)?),
         durability,
-        room: Arc::clone(room),
+        disk_space: Arc::clone(disk_space),
         is_new,
         repair: &repair,
         remembered: Table::REMEMBERED,
@@ -283,7 +283,7 @@ fn take_lock(layout: &Layout) -> Result<LockFile, StoreError> {
     })?;
     // On a full disk an empty lock file stays empty: the id is only for people.
     match lock.name_this_process() {
-        Err(error) if is_lacking(&error) => {
+        Err(error) if is_out_of_space(&error) => {
             tracing::warn!(%error, "the lock file does not say which process holds the folder");
         }
         written => written?,

@@ -3,7 +3,7 @@
 //! Deleting a repository removes its manifests batch by batch under the writer's lock, and then its row: a kill leaves
 //! a repository with fewer manifests, and the next attempt completes the work. Its blobs are left to collection.
 
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::disk_space::Purpose;
 
 use super::encoding::{decode, key, last_part, prefix};
 use super::error::StoreError;

@@ -5,7 +5,7 @@
 //! batches, and the last transaction ends the operation: after a kill before that, the operation is repeated from its begin.
 //! The properties of the registry stay.
 
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::disk_space::Purpose;
 
 use super::emptying::own_rows;
 use super::encoding::key;

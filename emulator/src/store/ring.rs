@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::disk_space::Purpose;
 
 use super::database::{View, Writer};
 use super::encoding::{key, last_part, prefix};

@@ -3,7 +3,7 @@
 //! They are stored in both directions, tag to manifest and manifest to tags, so that a manifest is deleted with its tags
 //! without a scan. The transaction that stores a manifest also sets its tag, in `manifests`.
 
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::disk_space::Purpose;
 
 use super::database::View;
 use super::encoding::{decode, key, last_part, prefix};

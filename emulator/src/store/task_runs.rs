@@ -4,7 +4,7 @@
 //! found without a scan. From its row on, the log uses its data key; it is unlinked after the commit that
 //! removed the row. The domain decides how long a run is kept.
 
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::disk_space::Purpose;
 
 use super::claims::NewFile;
 use super::database::View;

@@ -4,7 +4,7 @@
 //! data key from the beginning. Growth is not recorded durably: after a kill the file itself has the position.
 //! The domain limits the number of uploads and knows which of them are live.
 
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::disk_space::Purpose;
 use fs_err as fs;
 
 use super::disk::{create_private, not_found, remove_if_there};

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use azure_emulator_core::room::Pretended;
+use azure_emulator_core::disk_space::SimulatedDisk;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -18,7 +18,7 @@ async fn pulls_deletions_and_gc_work_on_a_full_disk_and_pushes_get_507() {
     let (emulator, client, clock) = support::start_with_clock().await;
     client.push_image("app", "1", &[b"a layer"]).await;
 
-    emulator.set_disk(Pretended::Full);
+    emulator.set_disk(SimulatedDisk::Full);
     clock.advance(TWO_LEASES);
     let pulled = client.pull_blob("app", b"a layer").await;
     let pushed = client.send(Method::POST, "/v2/app/blobs/uploads/", "").await;
@@ -26,7 +26,7 @@ async fn pulls_deletions_and_gc_work_on_a_full_disk_and_pushes_get_507() {
     let deleted = client.send(Method::DELETE, "/v2/app/manifests/1", "").await;
     let body = json!({ "now": true, "untagged": true });
     let collected = client.send_json("/_sealyard/registries/local/gc", &body).await;
-    emulator.set_disk(Pretended::Nothing);
+    emulator.set_disk(SimulatedDisk::Off);
 
     assert_eq!(pulled.status, StatusCode::OK, "{pulled:?}");
     assert_eq!(pushed.status, StatusCode::INSUFFICIENT_STORAGE, "{pushed:?}");
@@ -47,12 +47,12 @@ async fn pulls_get_503_with_the_remedy_when_the_reserve_is_used_up_and_work_agai
         answer.json().as_array().map_or(0, Vec::len)
     };
 
-    emulator.set_disk(Pretended::UsedUp);
+    emulator.set_disk(SimulatedDisk::UsedUp);
     clock.advance(TWO_LEASES);
     let before = uses().await;
     let refused = client.pull_blob("app", b"a layer").await;
     let after = uses().await;
-    emulator.set_disk(Pretended::Nothing);
+    emulator.set_disk(SimulatedDisk::Off);
     clock.pass(Duration::from_secs(2));
     let pulled = client.pull_blob("app", b"a layer").await;
 
@@ -70,9 +70,9 @@ async fn a_change_of_the_clock_on_a_full_disk_is_507_and_does_not_move_the_clock
     let (emulator, client, clock) = support::start_with_clock().await;
     let before = clock.now();
 
-    emulator.set_disk(Pretended::Full);
+    emulator.set_disk(SimulatedDisk::Full);
     let refused = client.send_json("/_sealyard/clock", &json!({ "advance": "PT1H" })).await;
-    emulator.set_disk(Pretended::Nothing);
+    emulator.set_disk(SimulatedDisk::Off);
 
     assert_eq!(refused.status, StatusCode::INSUFFICIENT_STORAGE, "{refused:?}");
     assert_eq!(refused.json()["error"]["code"], "DiskFull");
@@ -87,14 +87,14 @@ async fn the_bytes_of_uploads_are_shown_and_gc_now_frees_them_on_a_full_disk() {
     let sent = client.send(Method::PATCH, &location, chunk).await;
     assert_eq!(sent.status, StatusCode::ACCEPTED, "{sent:?}");
 
-    emulator.set_disk(Pretended::Full);
+    emulator.set_disk(SimulatedDisk::Full);
     let status = client.get("/_sealyard/status").await.json();
     let held = status["registries"][0]["uploadBytes"].as_u64().unwrap();
     let diagnosis = client.get("/_sealyard/diagnosis").await.json();
     let kept = client.send_json("/_sealyard/registries/local/gc", &json!({})).await.json();
     let removed = client.send_json("/_sealyard/registries/local/gc", &json!({ "now": true })).await;
     let after = client.get("/_sealyard/status").await.json();
-    emulator.set_disk(Pretended::Nothing);
+    emulator.set_disk(SimulatedDisk::Off);
 
     assert!(held > 2 << 20, "{held}");
     assert_eq!(diagnosis["registries"][0]["uploadBytes"], held);
@@ -107,11 +107,11 @@ async fn the_bytes_of_uploads_are_shown_and_gc_now_frees_them_on_a_full_disk() {
 async fn a_registry_whose_vault_has_a_full_disk_is_507() {
     let (emulator, client) = support::start().await;
 
-    emulator.vault().unwrap().set_disk(Pretended::Full);
+    emulator.vault().unwrap().set_disk(SimulatedDisk::Full);
     let refused = client.send_json("/_sealyard/registries", &json!({ "name": "team1" })).await;
     let key = "/_sealyard/registries/local/key";
     let rotated = client.send_json(key, &json!({ "operation": "rotate" })).await;
-    emulator.vault().unwrap().set_disk(Pretended::Nothing);
+    emulator.vault().unwrap().set_disk(SimulatedDisk::Off);
     let made = client.send_json("/_sealyard/registries", &json!({ "name": "team1" })).await;
 
     for answer in [refused, rotated] {

@@ -20,11 +20,11 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
+use crate::disk_space::{DiskSpace, Purpose};
 use crate::lines::{Limits, Lines};
-use crate::room::{Purpose, Room};
 
 /// How many events are kept in memory.
-const KEPT: usize = 1_000;
+const RETAINED: usize = 1_000;
 
 const LIMITS: Limits = Limits { bytes: 4 << 20, old_files: 4 };
 
@@ -71,7 +71,7 @@ pub struct EventLog {
 }
 
 struct Inner {
-    kept: VecDeque<KeyEvent>,
+    retained: VecDeque<KeyEvent>,
     lines: Lines,
 }
 
@@ -143,18 +143,18 @@ impl KeyEvent {
 
 impl EventLog {
     /// Opens the log in this file. Blocks.
-    pub fn open(path: &Path, room: Arc<Room>) -> io::Result<Self> {
-        let lines = Lines::open(path, LIMITS, room, Purpose::Upkeep)?;
-        let mut kept = VecDeque::new();
+    pub fn open(path: &Path, disk_space: Arc<DiskSpace>) -> io::Result<Self> {
+        let lines = Lines::open(path, LIMITS, disk_space, Purpose::Maintenance)?;
+        let mut retained = VecDeque::new();
         for line in lines.recent()? {
             match serde_json::from_slice(&line) {
-                Ok(event) => keep(&mut kept, event),
+                Ok(event) => retain(&mut retained, event),
                 Err(error) => {
                     tracing::warn!(%error, "cannot read a line of the event log: the event is left out");
                 }
             }
         }
-        Ok(Self { inner: Mutex::new(Inner { kept, lines }) })
+        Ok(Self { inner: Mutex::new(Inner { retained, lines }) })
     }
 
     /// Writes an event. If that fails, the event is only in memory, and a line of the program's log says so. Blocks.
@@ -166,12 +166,12 @@ impl EventLog {
         if let Err(error) = written {
             tracing::error!(%error, "cannot write an event to the event log: it is only in memory");
         }
-        keep(&mut inner.kept, event);
+        retain(&mut inner.retained, event);
     }
 
     /// The last events, the oldest first.
     pub fn events(&self) -> Vec<KeyEvent> {
-        self.lock().kept.iter().cloned().collect()
+        self.lock().retained.iter().cloned().collect()
     }
 
     // No code panics while it holds the lock.
@@ -186,15 +186,15 @@ impl fmt::Debug for EventLog {
     }
 }
 
-fn keep(kept: &mut VecDeque<KeyEvent>, event: KeyEvent) {
+fn retain(retained: &mut VecDeque<KeyEvent>, event: KeyEvent) {
     // The event was written twice because of a kill.
-    if kept.iter().rev().take(8).any(|known| known.id == event.id) {
+    if retained.iter().rev().take(8).any(|known| known.id == event.id) {
         return;
     }
-    if kept.len() == KEPT {
-        kept.pop_front();
+    if retained.len() == RETAINED {
+        retained.pop_front();
     }
-    kept.push_back(event);
+    retained.push_back(event);
 }
 
 #[cfg(test)]
@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     fn opened(path: &Path) -> EventLog {
-        EventLog::open(path, Arc::new(Room::of(path.parent().unwrap()))).unwrap()
+        EventLog::open(path, Arc::new(DiskSpace::of(path.parent().unwrap()))).unwrap()
     }
 
     fn event(version: &str) -> KeyEvent {
@@ -243,12 +243,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let log = opened(&folder.path().join("events.jsonl"));
 
-        for version in 0..KEPT + 5 {
+        for version in 0..RETAINED + 5 {
             log.record(event(&version.to_string()));
         }
 
         let events = log.events();
-        assert_eq!(events.len(), KEPT);
+        assert_eq!(events.len(), RETAINED);
         assert_eq!(events[0].version, "5");
     }
 }

@@ -5,8 +5,8 @@
 //! | principals and tokens | [`identity`], [`token_crypto`] |
 //! | role assignments | [`authorization`], [`directory`] |
 //! | time | [`clock`], [`duration`] |
-//! | connections | [`listen`], [`tls`], [`authority`], [`front`], [`retry`] |
-//! | durable rows and files | [`durable`], [`files`], [`lines`], [`lock_file`], [`room`], [`sealing`] |
+//! | connections | [`listen`], [`tls`], [`authority`], [`host_router`], [`retry`] |
+//! | durable rows and files | [`durable`], [`files`], [`lines`], [`lock_file`], [`disk_space`], [`sealing`] |
 //! | lists and filters of answers | [`listing`], [`odata`] |
 //! | changes, events and injected faults | [`changes`], [`events`], [`faults`] |
 //!
@@ -28,13 +28,14 @@ pub mod authorization;
 pub mod changes;
 pub mod clock;
 pub mod directory;
+pub mod disk_space;
 pub mod durable;
 pub mod duration;
 pub mod events;
 pub mod faults;
 pub mod files;
 mod folders;
-pub mod front;
+pub mod host_router;
 pub mod identity;
 pub mod lines;
 pub mod listen;
@@ -43,7 +44,6 @@ pub mod lock_file;
 pub mod odata;
 pub mod random;
 pub mod retry;
-pub mod room;
 pub mod sealing;
 pub mod tls;
 pub mod token_crypto;

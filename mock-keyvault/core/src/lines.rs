@@ -3,7 +3,7 @@
 //! One call writes a line and gives it to the operating system, so that it survives the end of the process, even a kill.
 //! It is not synced, so a power cut may lose the last lines. The next opening removes a half line that a full disk or a
 //! kill left. Only the owner can read the files, and their number is limited: a full file is renamed to `NAME.1`, that one
-//! to `NAME.2`, and so on; the oldest is removed. On a full disk a line takes its space from the reserve ([`Room`]).
+//! to `NAME.2`, and so on; the oldest is removed. On a full disk a line takes its space from the reserve ([`DiskSpace`]).
 //!
 //! This module knows nothing of the content of the lines.
 
@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use fs_err as fs;
 
-use crate::room::{Purpose, Room, is_lacking};
+use crate::disk_space::{DiskSpace, Purpose, is_out_of_space};
 
 /// How often a line is tried if another program uses its space up first.
 const TRIES: u32 = 3;
@@ -42,7 +42,7 @@ pub enum Unwritable {
 
 impl From<&io::Error> for Unwritable {
     fn from(error: &io::Error) -> Self {
-        if is_lacking(error) { Self::DiskFull } else { Self::Failed(error.kind()) }
+        if is_out_of_space(error) { Self::DiskFull } else { Self::Failed(error.kind()) }
     }
 }
 
@@ -53,7 +53,7 @@ pub struct Lines {
     file: fs::File,
     len: u64,
     limits: Limits,
-    room: Arc<Room>,
+    disk_space: Arc<DiskSpace>,
     purpose: Purpose,
 }
 
@@ -62,28 +62,28 @@ impl Lines {
     pub fn open(
         path: &Path,
         limits: Limits,
-        room: Arc<Room>,
+        disk_space: Arc<DiskSpace>,
         purpose: Purpose,
     ) -> io::Result<Self> {
         let mut file = opened(path)?;
         let len = whole_lines(&mut file)?;
         file.set_len(len)?;
-        Ok(Self { path: path.to_owned(), file, len, limits, room, purpose })
+        Ok(Self { path: path.to_owned(), file, len, limits, disk_space, purpose })
     }
 
     /// Returns an error if there is no space for a line of this length. Blocks.
-    pub fn ensure_room(&self, bytes: usize) -> io::Result<()> {
-        self.room.spend(u64::try_from(bytes).unwrap_or(u64::MAX), self.purpose)
+    pub fn ensure_space(&self, bytes: usize) -> io::Result<()> {
+        self.disk_space.spend(u64::try_from(bytes).unwrap_or(u64::MAX), self.purpose)
     }
 
     /// Appends a line, which must not contain a line feed. Blocks.
     pub fn append(&mut self, line: &[u8]) -> io::Result<()> {
         let mut tries = TRIES;
         loop {
-            self.ensure_room(line.len())?;
+            self.ensure_space(line.len())?;
             tries -= 1;
             match self.try_append(line) {
-                Err(error) if is_lacking(&error) && tries > 0 => (),
+                Err(error) if is_out_of_space(&error) && tries > 0 => (),
                 done => return done,
             }
         }
@@ -181,13 +181,13 @@ fn rename_if_there(from: &Path, to: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::room::Pretended;
+    use crate::disk_space::SimulatedDisk;
 
     const SMALL: Limits = Limits { bytes: 10, old_files: 2 };
 
     fn opened(path: &Path, limits: Limits) -> io::Result<Lines> {
-        let room = Arc::new(Room::of(path.parent().unwrap()));
-        Lines::open(path, limits, room, Purpose::Audit)
+        let disk_space = Arc::new(DiskSpace::of(path.parent().unwrap()));
+        Lines::open(path, limits, disk_space, Purpose::Audit)
     }
 
     fn text(path: &Path) -> String {
@@ -264,18 +264,19 @@ mod tests {
     fn a_line_takes_its_space_from_the_reserve_and_is_refused_when_that_is_used_up() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("log");
-        let room = Arc::new(Room::open(folder.path()));
+        let disk_space = Arc::new(DiskSpace::open(folder.path()));
         let limits = Limits { bytes: 1000, old_files: 1 };
-        let mut lines = Lines::open(&path, limits, Arc::clone(&room), Purpose::Audit).unwrap();
+        let mut lines =
+            Lines::open(&path, limits, Arc::clone(&disk_space), Purpose::Audit).unwrap();
 
-        room.pretend(Pretended::Full);
+        disk_space.simulate(SimulatedDisk::Full);
         lines.append(b"from the reserve").unwrap();
-        room.pretend(Pretended::UsedUp);
+        disk_space.simulate(SimulatedDisk::UsedUp);
         let refused = lines.append(b"no room").unwrap_err();
-        room.pretend(Pretended::Nothing);
+        disk_space.simulate(SimulatedDisk::Off);
         lines.append(b"room again").unwrap();
 
-        assert!(is_lacking(&refused), "{refused}");
+        assert!(is_out_of_space(&refused), "{refused}");
         assert_eq!(text(&path), "from the reserve\nroom again\n");
     }
 }

@@ -18,7 +18,7 @@ use super::request::read;
 use crate::app::App;
 use crate::model::error::VaultError;
 use azure_emulator_core::clock::ClockRequest;
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::disk_space::Purpose;
 
 /// The largest size of the file that stores the clock.
 const CLOCK_BYTES: u64 = 4096;
@@ -30,11 +30,11 @@ pub(super) async fn answer(app: &Arc<App>, request: Request<Body>) -> Result<Res
             let asked: ClockRequest = read(request.into_body()).await?;
             let plan = asked.plan(app.clock.now()).map_err(|e| AdminError::Bad(e.to_string()))?;
             // Before anything moves: if the move cannot be stored, the clock would differ after a restart.
-            app.folder.room().spend(CLOCK_BYTES, Purpose::Rows).map_err(VaultError::from)?;
+            app.folder.disk_space().spend(CLOCK_BYTES, Purpose::Rows).map_err(VaultError::from)?;
             app.clock.carry_out(plan);
             let keeper = Arc::clone(app);
             let done = tokio::task::spawn_blocking(move || {
-                keeper.keep_clock()?;
+                keeper.save_clock()?;
                 keeper.vaults.run_due(|| keeper.stop.is_cancelled())
             });
             done.await.map_err(|error| AdminError::Failed(error.to_string()))??;

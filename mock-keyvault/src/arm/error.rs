@@ -13,9 +13,9 @@ use crate::error::{ApiError, WireError};
 use crate::model::error::VaultError;
 use crate::vault::lifecycle::VaultChangeError;
 use azure_emulator_core::authorization::{AuthorizationError, ScopeError};
+use azure_emulator_core::disk_space;
 use azure_emulator_core::identity::{TENANT, TokenRefused};
 use azure_emulator_core::listing::ListError;
-use azure_emulator_core::room;
 
 /// Why a request to the resource providers is refused.
 #[derive(Debug, thiserror::Error)]
@@ -318,7 +318,7 @@ fn of_authorization(error: &AuthorizationError) -> (StatusCode, &'static str, St
             "No more role assignments can be created.".to_owned(),
         ),
         AuthorizationError::DiskFull => as_data_plane(VaultError::DiskFull),
-        AuthorizationError::Io(error) if room::is_read_only(error) => {
+        AuthorizationError::Io(error) if disk_space::is_read_only(error) => {
             as_data_plane(VaultError::ReadOnly)
         }
         AuthorizationError::Io(_) => internal(),

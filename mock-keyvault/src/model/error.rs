@@ -11,8 +11,8 @@ use super::key::{KeyOperation, KeyType};
 use super::names::{KeyName, NameError, VaultName};
 use super::policy::KeyPermission;
 use super::reference::KeyReference;
+use azure_emulator_core::disk_space;
 use azure_emulator_core::lines::Unwritable;
-use azure_emulator_core::room;
 
 /// Why a vault refuses or fails an operation.
 #[derive(Debug, thiserror::Error)]
@@ -206,10 +206,10 @@ pub enum Misfit {
 
 impl From<io::Error> for VaultError {
     fn from(error: io::Error) -> Self {
-        if room::is_lacking(&error) {
+        if disk_space::is_out_of_space(&error) {
             return Self::DiskFull;
         }
-        if room::is_read_only(&error) {
+        if disk_space::is_read_only(&error) {
             tracing::error!(%error, "a change was refused");
             return Self::ReadOnly;
         }

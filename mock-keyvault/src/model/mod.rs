@@ -12,9 +12,9 @@ pub mod policy;
 pub mod rsa;
 pub mod settings;
 
-pub(crate) mod agenda;
 pub(crate) mod material;
 pub(crate) mod rotation;
+pub(crate) mod schedule;
 pub(crate) mod version;
 
 mod caller;

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use super::agenda::Agenda;
 use super::key::{Attributes, Deletion, KeyOperation, KeyType};
 use super::material::{MaterialError, PrivateKey, PublicKey};
 use super::names::{KeyName, KeyVersion};
+use super::schedule::Schedule;
 
 /// One version of a key.
 #[derive(Clone)]
@@ -63,7 +63,7 @@ pub(crate) struct Key {
     pub(crate) versions: Vec<Arc<Version>>,
     pub(crate) deletion: Option<Deletion>,
     /// The rotation policy and the notices that were sent.
-    pub(crate) agenda: Agenda,
+    pub(crate) schedule: Schedule,
 }
 
 impl Key {

@@ -8,9 +8,9 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use azure_emulator_core::disk_space::is_out_of_space;
 use azure_emulator_core::files::Access;
 use azure_emulator_core::identity::{APP_SERVICE_PATH, WELL_KNOWN_SECRET};
-use azure_emulator_core::room::is_lacking;
 use azure_emulator_core::tls;
 use clap::ValueEnum;
 use fs_err as fs;
@@ -132,7 +132,7 @@ pub(super) fn write_bundle(data_dir: &Path, ca: &Path) -> io::Result<PathBuf> {
     let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
     match tls::write_bundle(&path, named, &fs::read(ca)?, Access::Public) {
         // On a full disk, the file of an earlier start is good enough.
-        Err(error) if path.exists() && is_lacking(&error) => {
+        Err(error) if path.exists() && is_out_of_space(&error) => {
             tracing::warn!(%error, "the disk is full: clients get the file of authorities of an earlier start");
         }
         written => written?,

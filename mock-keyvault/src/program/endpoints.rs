@@ -6,8 +6,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use azure_emulator_core::disk_space::is_out_of_space;
 use azure_emulator_core::files::{Access, read_if_there, write_for_this_run};
-use azure_emulator_core::room::is_lacking;
 use fs_err as fs;
 use mock_keyvault::MockKeyVault;
 use serde::{Deserialize, Serialize};
@@ -71,7 +71,7 @@ impl Endpoints {
         for path in [Some(data_dir.join(FILE)), asked.map(Path::to_owned)].into_iter().flatten() {
             match write_for_this_run(&path, &written.text, Access::Public) {
                 // The vault runs anyway: clients that know the addresses need no file.
-                Err(error) if is_lacking(&error) => {
+                Err(error) if is_out_of_space(&error) => {
                     tracing::warn!(%error, "the disk is full: cannot write a file of endpoints");
                 }
                 done => {

@@ -2,8 +2,8 @@
 
 use std::io;
 
+use azure_emulator_core::disk_space::is_out_of_space;
 use azure_emulator_core::files::{Access, write_whole};
-use azure_emulator_core::room::is_lacking;
 use mock_keyvault::MockKeyVault;
 use rustix::process::{Resource, Rlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
@@ -35,7 +35,7 @@ pub(super) async fn serve(options: &Options) -> Result<(), Failure> {
         // On a full disk, the file of an earlier start is good enough.
         let is_there = path.exists();
         match write_whole(path, vault.ca_pem().as_bytes(), Access::Public) {
-            Err(error) if is_there && is_lacking(&error) => warn_of_full_disk(&error),
+            Err(error) if is_there && is_out_of_space(&error) => warn_of_full_disk(&error),
             written => written?,
         }
     }

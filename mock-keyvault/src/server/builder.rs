@@ -8,21 +8,21 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use super::change_notifier::ChangeNotifier;
 use super::error::StartError;
 use super::handle::MockKeyVault;
-use super::herald::Herald;
 use super::open::open;
 use super::timekeeper::Timekeeper;
 use crate::app::App;
 use crate::auth::ANY_TOKEN_WARNING;
+use crate::fault_injection;
 use crate::guard::Guard;
-use crate::interference;
 use crate::router;
 use crate::throttle::Throttle;
 use azure_emulator_core::clock::Clock;
 use azure_emulator_core::durable::Durability;
 use azure_emulator_core::faults::Faults;
-use azure_emulator_core::front::FrontSlot;
+use azure_emulator_core::host_router::HostRouter;
 use azure_emulator_core::identity::Secrets;
 use azure_emulator_core::listen::{self, Transport};
 
@@ -200,19 +200,19 @@ impl Builder {
             accept_any_token: self.accept_any_token,
             legacy_access_policies: self.legacy_access_policies,
             clock_file: opened.clock_file,
-            faults: Faults::new(opened.clock.clone(), interference::classes())
+            faults: Faults::new(opened.clock.clone(), fault_injection::classes())
                 .alias("vault", "keys")
                 .telling(&opened.changes),
             throttle: Throttle::new(opened.clock.clone(), &opened.changes),
             changes: opened.changes,
-            front: FrontSlot::default(),
+            host_router: HostRouter::default(),
             clock: opened.clock,
             folder: opened.folder,
         });
         let router = router::build(Arc::clone(&app));
         let timekeeper = Timekeeper::new(&app, stop.clone());
         let time = tokio::spawn(timekeeper.clone().run());
-        let herald = tokio::spawn(Herald::new(&app, stop.clone()).run());
+        let change_notifier = tokio::spawn(ChangeNotifier::new(&app, stop.clone()).run());
         let server = tokio::spawn(listen::serve(listener, router, transport, stop.clone()));
         Ok(MockKeyVault {
             app,
@@ -223,7 +223,7 @@ impl Builder {
             server: Some(server),
             timekeeper,
             time: Some(time),
-            herald: Some(herald),
+            change_notifier: Some(change_notifier),
         })
     }
 }

@@ -2,8 +2,8 @@
 
 use super::handle::MockKeyVault;
 use crate::throttle::Throttling;
+use azure_emulator_core::disk_space::SimulatedDisk;
 use azure_emulator_core::faults::{FaultError, FaultKind, FaultReport, FaultRule};
-use azure_emulator_core::room::Pretended;
 
 impl MockKeyVault {
     /// Starts or ends an outage, in which every vault answers 503: a fault called `outage`. The issuer keeps working.
@@ -19,12 +19,12 @@ impl MockKeyVault {
     /// Starts or ends the simulation of a full disk. The vault answers a change with 507; deletions and uses of keys still work,
     /// because the reserve is there for them.
     pub fn set_disk_full(&self, full: bool) {
-        self.set_disk(if full { Pretended::Full } else { Pretended::Nothing });
+        self.set_disk(if full { SimulatedDisk::Full } else { SimulatedDisk::Off });
     }
 
-    /// Simulates this state of the disk. With [`Pretended::UsedUp`] the vault refuses deletions and uses of keys as well.
-    pub fn set_disk(&self, disk: Pretended) {
-        self.app.folder.room().pretend(disk);
+    /// Simulates this state of the disk. With [`SimulatedDisk::UsedUp`] the vault refuses deletions and uses of keys as well.
+    pub fn set_disk(&self, disk: SimulatedDisk) {
+        self.app.folder.disk_space().simulate(disk);
     }
 
     /// Adds a fault, or replaces the fault with the same name. Returns the id with which it can be removed.

@@ -20,7 +20,7 @@ use crate::operation::Operation;
 use azure_emulator_core::clock::Clock;
 use azure_emulator_core::durable::Listener;
 use azure_emulator_core::events::KeyEvent;
-use azure_emulator_core::front::Front;
+use azure_emulator_core::host_router::EmbeddedRoutes;
 use azure_emulator_core::identity::{APP_SERVICE_PATH, Credentials, Secret, TENANT};
 use azure_emulator_core::tls::LocalAuthority;
 
@@ -47,7 +47,7 @@ pub struct MockKeyVault {
     /// Performs the scheduled actions as time passes.
     pub(super) time: Option<JoinHandle<()>>,
     /// Reports the changes that come with time.
-    pub(super) herald: Option<JoinHandle<()>>,
+    pub(super) change_notifier: Option<JoinHandle<()>>,
     /// Ends the server when the handle is dropped.
     pub(super) _stop_on_drop: DropGuard,
 }
@@ -126,8 +126,8 @@ impl MockKeyVault {
     }
 
     /// Sets the routes that an embedding program serves on this listener, in place of earlier ones.
-    pub fn set_front(&self, front: Arc<dyn Front>) {
-        self.app.front.set(Some(front));
+    pub fn set_embedded_routes(&self, routes: Arc<dyn EmbeddedRoutes>) {
+        self.app.host_router.set(Some(routes));
     }
 
     /// The data folder.
@@ -178,7 +178,7 @@ impl MockKeyVault {
     pub async fn advance(&self, by: Duration) -> Result<(), VaultError> {
         self.app.clock.advance(by);
         let app = Arc::clone(&self.app);
-        tokio::task::spawn_blocking(move || app.keep_clock())
+        tokio::task::spawn_blocking(move || app.save_clock())
             .await
             .map_err(|error| VaultError::Internal(error.to_string()))??;
         self.run_due().await
@@ -206,7 +206,7 @@ impl MockKeyVault {
             // The server ends in any case, and an error of its end cannot be handled.
             let _ = server.await;
         }
-        for task in [self.time.take(), self.herald.take()].into_iter().flatten() {
+        for task in [self.time.take(), self.change_notifier.take()].into_iter().flatten() {
             let _ = task.await;
         }
         // The last owner of the database closes it, which blocks.
@@ -232,6 +232,6 @@ impl MockKeyVault {
 impl Drop for MockKeyVault {
     fn drop(&mut self) {
         // The routes of the embedding program may hold a reference to the vault: without this, neither would ever end.
-        self.app.front.set(None);
+        self.app.host_router.set(None);
     }
 }

@@ -15,9 +15,9 @@ use crate::vault::lifecycle::VaultChangeError;
 use azure_emulator_core::authorization::{
     AuthorizationError, NewRoleAssignment, PrincipalType, Scope, ScopeError, builtin,
 };
+use azure_emulator_core::disk_space;
 use azure_emulator_core::durable::Check;
 use azure_emulator_core::identity::{NewPrincipal, OWNER_OBJECT_ID, Principal, PrincipalError};
-use azure_emulator_core::room;
 
 /// The role that permits an identity to use the keys of a vault for encryption.
 const ROLE: &str = "Key Vault Crypto Service Encryption User";
@@ -60,7 +60,7 @@ impl ManagerError {
             Self::Principal(PrincipalError::Io(error))
             | Self::Role(AuthorizationError::Io(error))
             | Self::VaultChange(VaultChangeError::Authorization(AuthorizationError::Io(error))) => {
-                room::is_lacking(error)
+                disk_space::is_out_of_space(error)
             }
             Self::Vault(VaultError::DiskFull)
             | Self::VaultChange(
@@ -78,7 +78,7 @@ impl ManagerError {
             Self::Principal(PrincipalError::Io(error))
             | Self::Role(AuthorizationError::Io(error))
             | Self::VaultChange(VaultChangeError::Authorization(AuthorizationError::Io(error))) => {
-                room::is_read_only(error)
+                disk_space::is_read_only(error)
             }
             Self::Vault(VaultError::ReadOnly) | Self::VaultChange(VaultChangeError::ReadOnly) => {
                 true

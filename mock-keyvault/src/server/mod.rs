@@ -4,11 +4,11 @@
 //! when the handle is dropped; [`MockKeyVault::shutdown`] also waits for running requests.
 
 mod builder;
+mod change_notifier;
 mod error;
 mod faults;
 mod gate;
 mod handle;
-mod herald;
 mod keys;
 mod manager;
 mod open;

@@ -14,7 +14,7 @@ use crate::model::policy::KeyPermission;
 use crate::store::Store;
 use crate::vault::Vaults;
 use azure_emulator_core::changes::Changes;
-use azure_emulator_core::clock::{Clock, KeptClock};
+use azure_emulator_core::clock::{Clock, SavedClock};
 use azure_emulator_core::durable::Durability;
 use azure_emulator_core::events::EventLog;
 use azure_emulator_core::files::read_if_there;
@@ -64,7 +64,7 @@ pub(super) fn open(
     })??;
     let (vaults, authority, audit) = rest?;
     folder.make_private()?;
-    folder.room().refill();
+    folder.disk_space().refill();
     Ok(Opened { folder, vaults, issuer, audit, authority, clock, clock_file, changes })
 }
 
@@ -75,9 +75,9 @@ fn open_beside(
     clock: &Clock,
     changes: &Changes,
 ) -> Result<(Vaults, LocalAuthority, AuditLog), StartError> {
-    let events = EventLog::open(&folder.events(), Arc::clone(folder.room()))?;
+    let events = EventLog::open(&folder.events(), Arc::clone(folder.disk_space()))?;
     let vaults = Vaults::open(
-        Store::open(folder.path(), durability, Arc::clone(folder.room()))?,
+        Store::open(folder.path(), durability, Arc::clone(folder.disk_space()))?,
         Arc::clone(sealing),
         clock,
         events,
@@ -92,15 +92,15 @@ fn open_beside(
         ],
     )?;
     let authority = LocalAuthority::open(&folder.tls(), clock)?;
-    let audit = AuditLog::open(&folder.audit(), Arc::clone(folder.room()))?;
+    let audit = AuditLog::open(&folder.audit(), Arc::clone(folder.disk_space()))?;
     Ok((vaults, authority, audit))
 }
 
 fn own_clock(folder: &Folder) -> Result<Clock, StartError> {
     let clock = Clock::system();
     if let Some(text) = read_if_there(&folder.clock())? {
-        let kept = std::str::from_utf8(&text).ok().and_then(kept_clock);
-        clock.restore(kept.ok_or_else(|| {
+        let saved = std::str::from_utf8(&text).ok().and_then(parse_saved_clock);
+        clock.restore(saved.ok_or_else(|| {
             let words = format!("{} is not a valid clock setting", folder.clock().display());
             io::Error::new(io::ErrorKind::InvalidData, words)
         })?);
@@ -109,12 +109,12 @@ fn own_clock(folder: &Folder) -> Result<Clock, StartError> {
 }
 
 /// Parses `OFFSET`, or `OFFSET FROZEN-AT`, both in seconds.
-fn kept_clock(text: &str) -> Option<KeptClock> {
+fn parse_saved_clock(text: &str) -> Option<SavedClock> {
     let mut words = text.split_whitespace();
     let offset = time::Duration::seconds(words.next()?.parse().ok()?);
     let frozen_at = match words.next() {
         Some(at) => Some(OffsetDateTime::from_unix_timestamp(at.parse().ok()?).ok()?),
         None => None,
     };
-    words.next().is_none().then_some(KeptClock { offset, frozen_at })
+    words.next().is_none().then_some(SavedClock { offset, frozen_at })
 }

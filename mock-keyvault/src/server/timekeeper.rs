@@ -58,7 +58,7 @@ impl Timekeeper {
             drop(app);
             tokio::select! {
                 () = self.stop.cancelled() => return,
-                () = vaults.agenda_changed() => (),
+                () = vaults.schedule_changed() => (),
                 () = clock.until(clock.deadline(rest)) => (),
             }
         }

@@ -12,6 +12,7 @@ use fs_err as fs;
 use zeroize::Zeroizing;
 
 use super::error::{FORMAT_VERSION, StoreError};
+use azure_emulator_core::disk_space::DiskSpace;
 use azure_emulator_core::durable::key::RowsKey;
 use azure_emulator_core::durable::marker::Marker;
 use azure_emulator_core::durable::repair::RepairCommand;
@@ -21,7 +22,6 @@ use azure_emulator_core::durable::{
 };
 use azure_emulator_core::files::{Access, read_if_there, write_whole};
 use azure_emulator_core::random;
-use azure_emulator_core::room::Room;
 
 /// The entry in the database of format 1 that names its format: tree, key, value.
 const OLD_FORMAT: (&str, &str, &str) = ("settings", "format", "1");
@@ -42,7 +42,7 @@ pub(super) fn open(
     folder: &Path,
     trees: &'static [&'static str],
     durability: Durability,
-    room: Arc<Room>,
+    disk_space: Arc<DiskSpace>,
 ) -> Result<Rows, StoreError> {
     make_dir_durably(folder)?;
     let refuser = refuser(folder);
@@ -65,7 +65,7 @@ pub(super) fn open(
         trees,
         key: Arc::new(RowsKey::from_root(&journal_key(folder, work != Work::Open)?)),
         durability,
-        room,
+        disk_space,
         is_new: work == Work::New,
         repair: &repair,
         // A vault waits for the proof before it reads.
@@ -232,7 +232,7 @@ mod tests {
     use super::*;
 
     fn opened(folder: &Path) -> Result<Rows, StoreError> {
-        open(folder, &["rows"], Durability::Relaxed, Arc::new(Room::open(folder)))
+        open(folder, &["rows"], Durability::Relaxed, Arc::new(DiskSpace::open(folder)))
     }
 
     /// Every content that differs from this one in one bit.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::error::StoreError;
 use super::folder;
 use super::layout::TREES;
+use azure_emulator_core::disk_space::DiskSpace;
 use azure_emulator_core::durable::{Durability, Rows};
-use azure_emulator_core::room::Room;
 
 /// The rows of all vaults of one data folder.
 #[derive(Debug)]
@@ -20,9 +20,9 @@ impl Store {
     pub(crate) fn open(
         folder: &Path,
         durability: Durability,
-        room: Arc<Room>,
+        disk_space: Arc<DiskSpace>,
     ) -> Result<Self, StoreError> {
-        Ok(Self { durable: Arc::new(folder::open(folder, TREES, durability, room)?) })
+        Ok(Self { durable: Arc::new(folder::open(folder, TREES, durability, disk_space)?) })
     }
 
     /// The rows, for modules that have their own tree.

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::io;
 
 use super::handle::Store;
-use super::layout::{AGENDA, KEY, PRIVATE, ROWS, TAG, VERSION, json, prefix, row_key};
+use super::layout::{KEY, PRIVATE, ROWS, SCHEDULE, TAG, VERSION, json, prefix, row_key};
 use super::row::{KeyRow, RestoredVersion, VersionAt, VersionRow};
-use crate::model::agenda::Agenda;
 use crate::model::names::{KeyName, VaultName};
+use crate::model::schedule::Schedule;
+use azure_emulator_core::disk_space::Purpose;
 use azure_emulator_core::durable::View;
-use azure_emulator_core::room::Purpose;
 
 impl Store {
     /// Stores a new version of a key. The first version also creates the row of the key.
@@ -34,12 +34,12 @@ impl Store {
         vault: &VaultName,
         key: &KeyName,
         row: &KeyRow,
-        agenda: &Agenda,
+        schedule: &Schedule,
         versions: &[RestoredVersion<'_>],
     ) -> io::Result<()> {
         self.durable.change(Purpose::Rows, |view| {
             view.put(ROWS, row_key(KEY, &[vault.as_str(), key.folded()]), json(row)?);
-            view.put(ROWS, row_key(AGENDA, &[vault.as_str(), key.folded()]), json(agenda)?);
+            view.put(ROWS, row_key(SCHEDULE, &[vault.as_str(), key.folded()]), json(schedule)?);
             for version in versions {
                 view.put(PRIVATE, version.at.row(VERSION), version.sealed.as_slice());
                 write_version(view, version.at, &version.row, version.tags)?;
@@ -68,24 +68,24 @@ impl Store {
     }
 
     /// Stores the scheduled actions of a key, and the notices that were sent.
-    pub(crate) fn put_agenda(
+    pub(crate) fn put_schedule(
         &self,
         vault: &VaultName,
         key: &KeyName,
-        agenda: &Agenda,
+        schedule: &Schedule,
     ) -> io::Result<()> {
-        self.put_agendas(vault, &[(key.clone(), agenda.clone())])
+        self.put_schedules(vault, &[(key.clone(), schedule.clone())])
     }
 
     /// Stores the same for many keys of a vault, in one step.
-    pub(crate) fn put_agendas(
+    pub(crate) fn put_schedules(
         &self,
         vault: &VaultName,
-        agendas: &[(KeyName, Agenda)],
+        schedules: &[(KeyName, Schedule)],
     ) -> io::Result<()> {
         self.durable.change(Purpose::Rows, |view| {
-            for (key, agenda) in agendas {
-                view.put(ROWS, row_key(AGENDA, &[vault.as_str(), key.folded()]), json(agenda)?);
+            for (key, schedule) in schedules {
+                view.put(ROWS, row_key(SCHEDULE, &[vault.as_str(), key.folded()]), json(schedule)?);
             }
             Ok(())
         })
@@ -96,7 +96,7 @@ impl Store {
         let names = [vault.as_str(), key.folded()];
         self.durable.change(Purpose::Removal, |view| {
             view.remove(ROWS, row_key(KEY, &names));
-            view.remove(ROWS, row_key(AGENDA, &names));
+            view.remove(ROWS, row_key(SCHEDULE, &names));
             for kind in [VERSION, TAG] {
                 view.remove_prefix(ROWS, &prefix(kind, &names))?;
             }

@@ -23,7 +23,7 @@ pub(super) const POLICY: u8 = b'p';
 pub(super) const KEY: u8 = b'k';
 pub(super) const VERSION: u8 = b'n';
 pub(super) const TAG: u8 = b't';
-pub(super) const AGENDA: u8 = b'a';
+pub(super) const SCHEDULE: u8 = b'a';
 
 pub(super) fn row_key(kind: u8, names: &[&str]) -> Vec<u8> {
     let mut at = prefix(kind, names);

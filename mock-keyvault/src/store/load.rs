@@ -6,13 +6,13 @@ use std::io;
 use super::error::StoreError;
 use super::handle::Store;
 use super::layout::{
-    AGENDA, KEY, PRIVATE, ROWS, SEPARATOR, TAG, VERSION, existing, named, parsed, row_key, text,
+    KEY, PRIVATE, ROWS, SCHEDULE, SEPARATOR, TAG, VERSION, existing, named, parsed, row_key, text,
 };
 use super::row::{KeyRow, VersionRow};
-use crate::model::agenda::Agenda;
 use crate::model::policy::AccessPolicy;
+use crate::model::schedule::Schedule;
 use crate::model::settings::VaultSettings;
-use azure_emulator_core::room::{Purpose, is_lacking};
+use azure_emulator_core::disk_space::{Purpose, is_out_of_space};
 
 /// All rows, as they are read at a start.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ pub(crate) struct LoadedVault {
 #[derive(Debug)]
 pub(crate) struct LoadedKey {
     pub(crate) row: KeyRow,
-    pub(crate) agenda: Agenda,
+    pub(crate) schedule: Schedule,
     pub(crate) versions: Vec<(String, VersionRow, BTreeMap<String, String>)>,
 }
 
@@ -49,19 +49,22 @@ impl Store {
         self.load_vaults(&mut loaded)?;
         self.each(KEY, |parts, value| {
             let [vault, key] = named(parts)?;
-            let rows =
-                LoadedKey { row: parsed(value)?, agenda: Agenda::default(), versions: Vec::new() };
+            let rows = LoadedKey {
+                row: parsed(value)?,
+                schedule: Schedule::default(),
+                versions: Vec::new(),
+            };
             existing(loaded.vaults.get_mut(&vault))?.keys.insert(key, rows);
             Ok(())
         })?;
-        self.each(AGENDA, |parts, value| {
+        self.each(SCHEDULE, |parts, value| {
             let [vault, key] = named(parts)?;
             let Some(vault) = loaded.vaults.get_mut(&vault) else {
                 return Ok(());
             };
-            // The agenda of a removed key may remain; then nothing is due.
+            // The schedule of a removed key may remain; then nothing is due.
             if let Some(key) = vault.keys.get_mut(&key) {
-                key.agenda = parsed(value)?;
+                key.schedule = parsed(value)?;
             }
             Ok(())
         })?;
@@ -107,7 +110,7 @@ impl Store {
             }
             Ok(())
         });
-        removed.or_else(|error| if is_lacking(&error) { Ok(()) } else { Err(error) })
+        removed.or_else(|error| if is_out_of_space(&error) { Ok(()) } else { Err(error) })
     }
 
     pub(super) fn each(

@@ -14,7 +14,7 @@ use super::load::{Loaded, LoadedVault};
 use crate::model::names::VaultName;
 use crate::model::policy::AccessPolicy;
 use crate::model::settings::VaultSettings;
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::disk_space::Purpose;
 
 /// The first byte of the keys of further rows, for settings that do not fit into the first row. It must not change.
 const REST: u8 = b'x';
@@ -137,8 +137,9 @@ mod tests {
     use azure_emulator_core::durable::{Durability, View};
 
     fn opened(folder: &std::path::Path) -> Store {
-        let room = std::sync::Arc::new(azure_emulator_core::room::Room::of(folder));
-        Store::open(folder, Durability::Relaxed, room).unwrap()
+        let disk_space =
+            std::sync::Arc::new(azure_emulator_core::disk_space::DiskSpace::of(folder));
+        Store::open(folder, Durability::Relaxed, disk_space).unwrap()
     }
 
     const OBJECT: &str = "00000000-0000-4000-8000-00000000a0a4";

@@ -18,9 +18,9 @@ use super::rows::{row_of, version_of};
 use super::vaults::Vaults;
 use super::view::KeyView;
 use crate::model::KeyReference;
-use crate::model::agenda::Agenda;
 use crate::model::error::VaultError;
 use crate::model::names::{KeyName, VaultName};
+use crate::model::schedule::Schedule;
 use crate::model::version::{Key, Version};
 use crate::store::{KeyRow, RestoredVersion, VersionAt, VersionRow};
 
@@ -97,7 +97,7 @@ impl Vaults {
         }
         let newest = Arc::clone(newest);
         // Nothing was due before the restore.
-        key.agenda.since = Some(self.clock.unix_now());
+        key.schedule.since = Some(self.clock.unix_now());
         let mut rows = Vec::with_capacity(key.versions.len());
         for version in &key.versions {
             let at = VersionAt { vault, key: &key.name, version: &version.id };
@@ -107,14 +107,14 @@ impl Vaults {
             rows.push(RestoredVersion { at, row: row_of(version), tags: &version.tags, sealed });
         }
         let key_row = KeyRow { name: key.name.to_string(), deletion: None };
-        self.store.add_key(vault, &key.name, &key_row, &key.agenda, &rows)?;
+        self.store.add_key(vault, &key.name, &key_row, &key.schedule, &rows)?;
         drop(rows);
         let view = self.with_vault_mut(vault, |found| {
             let name = key.name.clone();
             found.keys.insert(name.folded().to_owned(), key);
             found.view(vault, &name, &newest, None)
         })?;
-        self.agenda_changed.notify_one();
+        self.schedule_changed.notify_one();
         Ok(view)
     }
 
@@ -134,7 +134,7 @@ impl Vaults {
         }
         versions.sort_by_key(|version: &Arc<Version>| version.sequence);
         let name = backup.name.parse().map_err(|_| VaultError::NotABackup)?;
-        Ok(Key { name, versions, deletion: None, agenda: Agenda::default() })
+        Ok(Key { name, versions, deletion: None, schedule: Schedule::default() })
     }
 }
 

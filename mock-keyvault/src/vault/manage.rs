@@ -5,16 +5,16 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::agenda::Due;
 use super::rows::row_of;
+use super::schedule::DueAction;
 use super::vaults::Vaults;
 use super::view::KeyView;
 use crate::model::KeyReference;
-use crate::model::agenda::Agenda;
 use crate::model::error::VaultError;
 use crate::model::key::{Attributes, KeyOperation, KeyType};
 use crate::model::material::{KeyShape, MaterialError, PrivateKey};
 use crate::model::names::{KeyName, KeyVersion, VaultName};
+use crate::model::schedule::Schedule;
 use crate::model::settings::Sku;
 use crate::model::version::{Key, PrivateSlot, Version};
 use crate::store::{KeyRow, VersionAt};
@@ -73,7 +73,7 @@ pub(super) struct Making {
     /// Whether the key must exist already.
     pub(super) existing: bool,
     /// The version is created only if this is still due for that version when the lock is held.
-    pub(super) due: Option<(KeyVersion, Due)>,
+    pub(super) due: Option<(KeyVersion, DueAction)>,
 }
 
 /// The changes of a version; `None` leaves an attribute unchanged.
@@ -165,21 +165,21 @@ impl Vaults {
         let sealed = self.sealing.seal(&context(at), &form)?;
         let key_row = KeyRow { name: name.as_str().to_owned(), deletion: None };
         self.store.add_version(at, &key_row, &row_of(&version), &version.tags, &sealed)?;
-        let (view, has_agenda) = self.with_vault_mut(vault, |found| {
+        let (view, has_scheduled_action) = self.with_vault_mut(vault, |found| {
             let version = Arc::new(version);
             let key = found.keys.entry(name.folded().to_owned()).or_insert_with(|| Key {
                 name: name.clone(),
                 versions: Vec::new(),
                 deletion: None,
-                agenda: Agenda::default(),
+                schedule: Schedule::default(),
             });
             key.versions.push(Arc::clone(&version));
-            let has_agenda = Self::has_agenda(key);
-            (found.view(vault, &name, &version, None), has_agenda)
+            let has_scheduled_action = Self::has_scheduled_action(key);
+            (found.view(vault, &name, &version, None), has_scheduled_action)
         })?;
         self.announce(EventKind::NewVersionCreated, &view, now);
-        if has_agenda {
-            self.agenda_changed.notify_one();
+        if has_scheduled_action {
+            self.schedule_changed.notify_one();
         }
         Ok(Some(view))
     }
@@ -220,7 +220,7 @@ impl Vaults {
             found.view(vault, &view.name, &version, None)
         });
         // Not before memory shows the change: the woken task looks there.
-        self.agenda_changed.notify_one();
+        self.schedule_changed.notify_one();
         changed
     }
 

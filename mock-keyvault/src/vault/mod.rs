@@ -9,7 +9,6 @@
 pub mod lifecycle;
 
 mod access;
-mod agenda;
 mod backup;
 mod crypto;
 mod events;
@@ -17,6 +16,7 @@ mod import;
 mod manage;
 mod rotation;
 mod rows;
+mod schedule;
 mod soft_delete;
 mod state;
 mod vaults;

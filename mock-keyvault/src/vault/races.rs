@@ -21,11 +21,11 @@ use azure_emulator_core::authorization::{
 };
 use azure_emulator_core::changes::Changes;
 use azure_emulator_core::clock::Clock;
+use azure_emulator_core::disk_space::DiskSpace;
 use azure_emulator_core::durable::Durability;
 use azure_emulator_core::duration::IsoDuration;
 use azure_emulator_core::events::EventLog;
 use azure_emulator_core::identity::TENANT;
-use azure_emulator_core::room::Room;
 use azure_emulator_core::sealing::SealingKey;
 
 const OWNER: &str = "00000000-0000-4000-8000-00000000a0a3";
@@ -35,11 +35,11 @@ fn vaults() -> (tempfile::TempDir, Clock, Arc<Vaults>, VaultPath) {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::manual(datetime!(2026-01-01 0:00 UTC));
     let sealing = Arc::new(SealingKey::open(&folder.path().join("key")).unwrap());
-    let room = Arc::new(Room::of(folder.path()));
-    let events = EventLog::open(&folder.path().join("events"), Arc::clone(&room)).unwrap();
+    let disk_space = Arc::new(DiskSpace::of(folder.path()));
+    let events = EventLog::open(&folder.path().join("events"), Arc::clone(&disk_space)).unwrap();
     let rows = folder.path().join("rows");
     let vaults = Vaults::open(
-        Store::open(&rows, Durability::Relaxed, room).unwrap(),
+        Store::open(&rows, Durability::Relaxed, disk_space).unwrap(),
         sealing,
         &clock,
         events,
@@ -113,8 +113,8 @@ fn a_role_assigned_just_after_a_deletion_does_not_apply_to_the_recovered_vault()
 fn a_waiter_is_notified_of_a_change_only_when_memory_shows_it() {
     let (_folder, _clock, vaults, path) = vaults();
     let at = KeyReference { name: name(), version: None };
-    let told = || is_ready(vaults.agenda_changed());
-    while told() {}
+    let is_notified = || is_ready(vaults.schedule_changed());
+    while is_notified() {}
     let before = vaults.read();
     let changes = KeyChanges { expires: Some(1_800_000_000), ..KeyChanges::default() };
 
@@ -126,13 +126,13 @@ fn a_waiter_is_notified_of_a_change_only_when_memory_shows_it() {
     }
     let too_early = (0..1000).any(|_| {
         std::thread::yield_now();
-        told()
+        is_notified()
     });
     drop(before);
     update.join().unwrap().unwrap();
 
     assert!(!too_early);
-    assert!(told());
+    assert!(is_notified());
 }
 
 fn expires(vault: &LoadedVault) -> bool {

@@ -1,11 +1,11 @@
 //! New versions on request or by policy, and the policies of keys.
 //!
-//! Called by the routes and by [`super::agenda`], which performs the policies.
+//! Called by the routes and by [`super::schedule`], which performs the policies.
 //!
 //! This file does not decide when an action is due.
 
-use super::agenda::Due;
 use super::manage::{Making, NewKey};
+use super::schedule::DueAction;
 use super::vaults::Vaults;
 use super::view::KeyView;
 use crate::model::KeyReference;
@@ -29,7 +29,7 @@ impl Vaults {
         name: &KeyName,
     ) -> Result<PolicyView, VaultError> {
         self.with_vault(vault, |found| match found.live(name) {
-            Some(key) => Ok(PolicyView { name: key.name.clone(), policy: key.agenda.policy }),
+            Some(key) => Ok(PolicyView { name: key.name.clone(), policy: key.schedule.policy }),
             None => {
                 Err(VaultError::KeyNotFound(KeyReference { name: name.clone(), version: None }))
             }
@@ -48,7 +48,7 @@ impl Vaults {
         let now = self.clock.unix_now();
         let created = policy.map_or(now, |policy| policy.created);
         let policy = Some(RotationPolicy { terms, created, updated: now });
-        self.change_agenda(vault, &name, |agenda| agenda.policy = policy)?;
+        self.change_schedule(vault, &name, |schedule| schedule.policy = policy)?;
         Ok(PolicyView { name, policy })
     }
 
@@ -66,7 +66,7 @@ impl Vaults {
         vault: &VaultName,
         name: &KeyName,
         newest: &KeyVersion,
-        due: Due,
+        due: DueAction,
     ) -> Result<(), VaultError> {
         let at = KeyReference { name: name.clone(), version: Some(newest.clone()) };
         let last = self.key(vault, &at)?.version;

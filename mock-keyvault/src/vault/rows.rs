@@ -26,8 +26,8 @@ impl Vault {
             }
             versions.sort_by_key(|version| version.sequence);
             let name = loaded.row.name.parse().map_err(damaged)?;
-            let (deletion, agenda) = (loaded.row.deletion, loaded.agenda);
-            keys.insert(folded, Key { name, versions, deletion, agenda });
+            let (deletion, schedule) = (loaded.row.deletion, loaded.schedule);
+            keys.insert(folded, Key { name, versions, deletion, schedule });
         }
         let settings = rows.settings.brought_up(vault);
         Ok(Self { settings, policies: rows.policies, keys })

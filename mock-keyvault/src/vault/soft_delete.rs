@@ -20,7 +20,7 @@ impl Vaults {
         let deleted = self.clock.unix_now();
         let retention = i64::from(view.recoverable_days) * SECONDS_PER_DAY;
         let deletion = Deletion { deleted, scheduled_purge: deleted.saturating_add(retention) };
-        self.keep_deletion(vault, &view.name, Some(deletion))?;
+        self.save_deletion(vault, &view.name, Some(deletion))?;
         Ok(KeyView { deletion: Some(deletion), ..view })
     }
 
@@ -31,8 +31,8 @@ impl Vaults {
         let view = self.deleted(vault, name)?;
         // First, so that no other caller sees the key without it and rotates it with a time in the past.
         let now = self.clock.unix_now();
-        self.change_agenda(vault, &view.name, |agenda| agenda.since = Some(now))?;
-        self.keep_deletion(vault, &view.name, None)?;
+        self.change_schedule(vault, &view.name, |schedule| schedule.since = Some(now))?;
+        self.save_deletion(vault, &view.name, None)?;
         Ok(KeyView { deletion: None, ..view })
     }
 
@@ -92,7 +92,7 @@ impl Vaults {
     }
 
     /// Stores on disk and in memory whether a key is deleted. The change lock is held.
-    fn keep_deletion(
+    fn save_deletion(
         &self,
         vault: &VaultName,
         name: &KeyName,
@@ -105,7 +105,7 @@ impl Vaults {
                 key.deletion = deletion;
             }
         })?;
-        self.agenda_changed.notify_one();
+        self.schedule_changed.notify_one();
         Ok(())
     }
 

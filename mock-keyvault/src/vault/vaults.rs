@@ -17,9 +17,9 @@ use crate::store::{AUTHORIZATION, Store, StoreError};
 use azure_emulator_core::authorization::{Authorization, Scope};
 use azure_emulator_core::changes::{ChangeKind, Changes, Telling};
 use azure_emulator_core::clock::Clock;
+use azure_emulator_core::disk_space::DiskSpace;
 use azure_emulator_core::durable::{Check, Listener};
 use azure_emulator_core::events::EventLog;
-use azure_emulator_core::room::Room;
 use azure_emulator_core::sealing::SealingKey;
 
 /// The vaults of one data folder.
@@ -35,9 +35,9 @@ pub(crate) struct Vaults {
     changing: Mutex<()>,
     pub(super) events: EventLog,
     /// Held while scheduled actions are performed, so that two callers do not mix up the order.
-    pub(super) keeping_time: Mutex<()>,
+    pub(super) running_due: Mutex<()>,
     /// Notified when something may be due earlier than before.
-    pub(super) agenda_changed: Notify,
+    pub(super) schedule_changed: Notify,
     /// Reports every change of `vaults`.
     changes: Changes,
 }
@@ -80,8 +80,8 @@ impl Vaults {
             vaults: RwLock::new(vaults),
             changing: Mutex::new(()),
             events,
-            keeping_time: Mutex::new(()),
-            agenda_changed: Notify::new(),
+            running_due: Mutex::new(()),
+            schedule_changed: Notify::new(),
             changes: changes.clone(),
         };
         opened.forget_roles_of_deleted()?;
@@ -120,8 +120,8 @@ impl Vaults {
     }
 
     /// The free space on the device of the data folder.
-    pub(crate) fn room(&self) -> &Arc<Room> {
-        self.store.durable().room()
+    pub(crate) fn disk_space(&self) -> &Arc<DiskSpace> {
+        self.store.durable().disk_space()
     }
 
     /// Reads and compares all files that store the rows. Damage in the journal is repaired from the index if the index is intact.
@@ -130,8 +130,8 @@ impl Vaults {
     }
 
     /// Returns when something may be due earlier than before, or at once if that happened since the last call.
-    pub(crate) async fn agenda_changed(&self) {
-        self.agenda_changed.notified().await;
+    pub(crate) async fn schedule_changed(&self) {
+        self.schedule_changed.notified().await;
     }
 
     pub(super) fn with_vault<T>(

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::any;
-use azure_emulator_core::front::Front;
+use azure_emulator_core::host_router::EmbeddedRoutes;
 use mock_keyvault::{KeySize, MockKeyVault};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -224,7 +224,7 @@ async fn a_shutdown_does_not_wait_for_an_unused_tunnel() {
 /// A program that serves a name other than the vault's.
 struct Shop;
 
-impl Front for Shop {
+impl EmbeddedRoutes for Shop {
     fn router(&self, name: &str, _: &str) -> Option<Router> {
         self.knows(name).then(|| Router::new().fallback(any(|| async { "the shop" })))
     }
@@ -237,7 +237,7 @@ impl Front for Shop {
 #[tokio::test]
 async fn a_name_of_the_embedding_program_leads_here_too() {
     let world = World::new().await;
-    world.vault.set_front(Arc::new(Shop));
+    world.vault.set_embedded_routes(Arc::new(Shop));
 
     let refused = raw(&world.vault, b"CONNECT shop.test:443 HTTP/1.1\r\nhost: x\r\n\r\n").await;
     let opened =

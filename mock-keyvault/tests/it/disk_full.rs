@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use azure_emulator_core::room::Pretended;
+use azure_emulator_core::disk_space::SimulatedDisk;
 use mock_keyvault::{KeySize, MockKeyVault, VaultError};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -113,7 +113,7 @@ async fn a_key_is_not_used_when_the_audit_log_cannot_be_written() {
 
     let sign = json!({"alg": "RS256", "value": "A".repeat(43)});
 
-    world.vault.set_disk(Pretended::UsedUp);
+    world.vault.set_disk(SimulatedDisk::UsedUp);
     let refused = [
         world.wrap("/keys/k/wrapkey", "RSA-OAEP-256", b"x").await,
         world.wrap("/keys/k/unwrapkey", "RSA-OAEP-256", &wrapped).await,
@@ -122,7 +122,7 @@ async fn a_key_is_not_used_when_the_audit_log_cannot_be_written() {
     ];
     let read = world.owner(Method::GET, "/keys/k", None).await;
     let deleted = world.owner(Method::DELETE, "/keys/k", None).await;
-    world.vault.set_disk(Pretended::Nothing);
+    world.vault.set_disk(SimulatedDisk::Off);
     let unwrapped = world.wrap("/keys/k/unwrapkey", "RSA-OAEP-256", &wrapped).await;
 
     for answer in refused {
@@ -171,7 +171,7 @@ async fn a_purge_that_is_due_while_the_reserve_is_used_up_is_done_when_there_is_
     let world = World::with_key().await;
     world.vault.delete_key("local", "k").await.unwrap();
 
-    world.vault.set_disk(Pretended::UsedUp);
+    world.vault.set_disk(SimulatedDisk::UsedUp);
     world.clock.advance(Duration::from_hours(91 * 24));
     let due = world.vault.run_due().await;
     let listed = world.owner(Method::GET, "/deletedkeys", None).await;
@@ -191,7 +191,7 @@ async fn refused_changes_are_not_found_after_a_restart() {
     let vault = start().await.unwrap();
     vault.create_key("local", "k", KeySize::Rsa2048).await.unwrap();
 
-    vault.set_disk(Pretended::UsedUp);
+    vault.set_disk(SimulatedDisk::UsedUp);
     vault.rotate_key("local", "k").await.unwrap_err();
     vault.delete_key("local", "k").await.unwrap_err();
     let before = vault.latest_version("local", "k").await.unwrap();

@@ -159,7 +159,7 @@ async fn collect(parts: &Arc<Parts>, options: CollectOptions) -> Result<Collecti
             kept: &kept,
         };
         let removed = parts.store.collect(&parts.name, rules, &mut |_| ())?;
-        parts.store.room().refill();
+        parts.store.disk_space().refill();
         let still_recent = parts.settings.collect.really_idle_for.max(idle_for);
         parts.recent.retain(|used| elapsed.saturating_sub(used) < still_recent);
         let kept = *kept_back.lock().unwrap_or_else(PoisonError::into_inner);

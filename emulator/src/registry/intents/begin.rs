@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::disk_space::Purpose;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::disk_space::Purpose;
 
 /// The parameters that name the subject of an operation.
 pub(super) const SUBJECTS: [&str; 3] = ["registry", "group", "identity"];

@@ -101,7 +101,7 @@ async fn an_operation_that_cannot_continue_delays_neither_the_start_nor_another_
         parameters: vec![1; 9000],
         damage: None,
     };
-    rows.begin_intent(&row, azure_emulator_core::room::Purpose::Rows).unwrap();
+    rows.begin_intent(&row, azure_emulator_core::disk_space::Purpose::Rows).unwrap();
     drop((rows, intents));
     emulator.shutdown().await;
 

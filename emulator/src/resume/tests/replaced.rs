@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use azure_emulator_core::disk_space::SimulatedDisk;
 use azure_emulator_core::identity::SUBSCRIPTION;
-use azure_emulator_core::room::Pretended;
 use serde_json::json;
 
 use super::*;
@@ -265,7 +265,7 @@ async fn unreadable_intents_prevent_no_start_and_a_reset_ends_them() {
             parameters: vec![1; 9000],
             damage: None,
         };
-        rows.begin_intent(&row, azure_emulator_core::room::Purpose::Rows).unwrap();
+        rows.begin_intent(&row, azure_emulator_core::disk_space::Purpose::Rows).unwrap();
     }
     drop(rows);
     assert_eq!(push(&emulator, b"before").await, StatusCode::CREATED);
@@ -293,13 +293,13 @@ async fn a_reset_on_a_full_disk_completes_or_changes_nothing() {
     ask(&emulator, Method::POST, "/_sealyard/registries/local/key", rotate).await;
 
     // The vault needs a new key, for which the disk has no space.
-    emulator.set_disk(Pretended::Full);
+    emulator.set_disk(SimulatedDisk::Full);
     let refused = emulator.reset().await;
     let (status, _) = ask(&emulator, Method::POST, "/_sealyard/reset", Some(json!({}))).await;
     let pulled = pull(&emulator, b"layer").await;
     let is_there = emulator.registry_named("team1").is_some();
     let unfinished = emulator.app().registries.intents().unfinished();
-    emulator.set_disk(Pretended::Nothing);
+    emulator.set_disk(SimulatedDisk::Off);
     emulator.reset().await.unwrap();
 
     // The vault is in its initial state.
@@ -307,10 +307,10 @@ async fn a_reset_on_a_full_disk_completes_or_changes_nothing() {
     let change = Change { system_identity: Some(true), ..Change::default() };
     emulator.app().registries.change(&RegistryName::local(), change).await.unwrap();
     assert_eq!(push(&emulator, b"layer").await, StatusCode::CREATED);
-    emulator.set_disk(Pretended::Full);
+    emulator.set_disk(SimulatedDisk::Full);
     let done = emulator.reset().await;
     let gone = pull(&emulator, b"layer").await;
-    emulator.set_disk(Pretended::Nothing);
+    emulator.set_disk(SimulatedDisk::Off);
     let pushed = push(&emulator, b"after").await;
     emulator.shutdown().await;
 
@@ -330,16 +330,16 @@ async fn only_removals_use_the_reserve_for_their_intents() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start(folder.path()).await;
     let intents = emulator.app().registries.intents().clone();
-    let room = Arc::clone(emulator.app().registries.room());
+    let disk_space = Arc::clone(emulator.app().registries.disk_space());
     let long = "x".repeat(2 << 20);
 
-    emulator.set_disk(Pretended::Full);
-    let before = room.space().unwrap().reserved;
+    emulator.set_disk(SimulatedDisk::Full);
+    let before = disk_space.space().unwrap().reserved;
     let refused = intents.begin(Kind::Deploy, &long).await;
-    let after = room.space().unwrap().reserved;
+    let after = disk_space.space().unwrap().reserved;
     let removal = intents.begin(Kind::DeleteGroup, &json!({})).await;
     let ended = removal.unwrap().end().await;
-    emulator.set_disk(Pretended::Nothing);
+    emulator.set_disk(SimulatedDisk::Off);
     drop(intents);
     emulator.shutdown().await;
 

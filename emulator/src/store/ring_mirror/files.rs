@@ -3,8 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use azure_emulator_core::disk_space::Purpose;
 use azure_emulator_core::durable::{Durability, sync_dir};
-use azure_emulator_core::room::Purpose;
 use fs_err as fs;
 
 use super::format::RingMirror;
@@ -107,7 +107,7 @@ impl Store {
             let Some(ring) = self.read_ring(&registry, writer)? else { continue };
             let mirror = self.mirror_of(&registry, vec![ring])?;
             if !stands(&self.layout.ring(&registry), &mirror)? {
-                self.write_mirror(&mirror, Purpose::Upkeep)?;
+                self.write_mirror(&mirror, Purpose::Maintenance)?;
             }
         }
         Ok(())
@@ -146,7 +146,7 @@ impl Store {
             let writer = self.database.writer()?;
             match self.read_ring(registry, &writer)? {
                 Some(ring) if ring.generation == generation => {
-                    self.write_mirror(&self.mirror_of(registry, vec![ring])?, Purpose::Upkeep)
+                    self.write_mirror(&self.mirror_of(registry, vec![ring])?, Purpose::Maintenance)
                 }
                 _ => Ok(()),
             }
@@ -200,7 +200,7 @@ impl Store {
         }
         let bytes = mirror.encode()?;
         // Before the file: on a full disk this releases the reserve.
-        self.room().spend(bytes.len() as u64, purpose)?;
+        self.disk_space().spend(bytes.len() as u64, purpose)?;
         replace_file(&path, &bytes, self.durability)
     }
 }

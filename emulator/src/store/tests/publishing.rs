@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use azure_emulator_core::room::Pretended;
+use azure_emulator_core::disk_space::SimulatedDisk;
 
 use super::support::{DATA_KEY, Manifest, REGISTRY, TestStore, manifest, object};
 use crate::store::*;
@@ -419,18 +419,18 @@ fn a_full_disk_refuses_new_content_and_serves_reads_and_deletions_from_the_reser
     test.push_blob("app", "sha256:a", 0);
     test.push_blob("app", "sha256:b", 0);
     let (upload, file) = test.upload("app", 0);
-    let pretend = |disk| test.store.room().pretend(disk);
+    let simulate = |disk| test.store.disk_space().simulate(disk);
     let publish = |file: &fs_err::File| {
         let object = object(upload.file, "sha256:c", 0);
         let file = file.try_clone().unwrap();
         test.store.publish_blob(REGISTRY, "app", "sha256:c", &upload.id, object, file)
     };
 
-    pretend(Pretended::UsedUp);
+    simulate(SimulatedDisk::UsedUp);
     let too_full = test.store.unlink_blob(REGISTRY, "app", "sha256:a").map(drop);
-    pretend(Pretended::Nothing);
-    test.store.room().refill();
-    pretend(Pretended::Full);
+    simulate(SimulatedDisk::Off);
+    test.store.disk_space().refill();
+    simulate(SimulatedDisk::Full);
     let refused = [
         too_full,
         test.store.link_blob(REGISTRY, "other", "sha256:a", 0).map(drop),
@@ -440,7 +440,7 @@ fn a_full_disk_refuses_new_content_and_serves_reads_and_deletions_from_the_reser
     let read = test.store.blob(REGISTRY, "app", "sha256:a").unwrap();
     test.store.see_blob(REGISTRY, "app", "sha256:a", 1_000_000).unwrap();
     let deleted = test.store.unlink_blob(REGISTRY, "app", "sha256:b").unwrap();
-    pretend(Pretended::Nothing);
+    simulate(SimulatedDisk::Off);
 
     assert!(refused.iter().all(|refused| matches!(refused, Err(StoreError::DiskFull(_)))));
     assert!(read.is_some());

@@ -1,6 +1,6 @@
 //! Tests of the ring of data keys: it is replaced as a whole, and always has the data keys in use.
 
-use azure_emulator_core::room::Purpose;
+use azure_emulator_core::disk_space::Purpose;
 
 use super::support::{DATA_KEY, REGISTRY, TestStore, manifest};
 use crate::store::*;

@@ -4,7 +4,7 @@ use std::io;
 
 use uuid::Uuid;
 
-use crate::room;
+use crate::disk_space;
 
 /// The reason that an assignment was not made or removed.
 #[derive(Debug, thiserror::Error)]
@@ -37,7 +37,7 @@ pub enum AuthorizationError {
 
 impl From<io::Error> for AuthorizationError {
     fn from(error: io::Error) -> Self {
-        if room::is_lacking(&error) {
+        if disk_space::is_out_of_space(&error) {
             return Self::DiskFull;
         }
         Self::Io(error)

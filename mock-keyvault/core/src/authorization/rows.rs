@@ -12,8 +12,8 @@ use uuid::Uuid;
 
 use super::assignment::{PrincipalType, RoleAssignment};
 use super::builtin;
+use crate::disk_space::Purpose;
 use crate::durable::{self, View};
-use crate::room::Purpose;
 
 /// The key of the row that the first start writes. It prevents a later start from assigning the owner's role again.
 const BEGUN: &[u8] = b"begun";

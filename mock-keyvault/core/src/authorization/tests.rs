@@ -1,9 +1,9 @@
 use time::macros::datetime;
 
 use super::*;
+use crate::disk_space::DiskSpace;
 use crate::durable::key::RowsKey;
 use crate::durable::{Durability, OpenOptions};
-use crate::room::Room;
 
 const OWNER: &str = "00000000-0000-4000-8000-00000000a0a3";
 const OTHER: &str = "11111111-0000-4000-8000-000000000001";
@@ -20,7 +20,7 @@ fn open(folder: &std::path::Path) -> Authorization {
         trees: &["authorization"],
         key: Arc::new(key),
         durability: Durability::Relaxed,
-        room: Arc::new(Room::of(folder)),
+        disk_space: Arc::new(DiskSpace::of(folder)),
         is_new: true,
         repair: "repair",
         remembered: &[],

@@ -24,7 +24,7 @@ pub struct Deadline {
 
 /// The settings that survive a restart: how far emulator time is ahead, and the moment at which it is frozen, if it is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KeptClock {
+pub struct SavedClock {
     /// How far emulator time is ahead of real time, if it runs.
     pub offset: time::Duration,
     /// The moment at which it is frozen.
@@ -147,14 +147,14 @@ impl Clock {
     }
 
     /// The settings to store for the next start.
-    pub fn kept(&self) -> KeptClock {
-        KeptClock { offset: self.offset(), frozen_at: self.setting().frozen_at }
+    pub fn saved(&self) -> SavedClock {
+        SavedClock { offset: self.offset(), frozen_at: self.setting().frozen_at }
     }
 
-    /// Continues with the settings of [`Clock::kept`].
-    pub fn restore(&self, kept: KeptClock) {
+    /// Continues with the settings of [`Clock::saved`].
+    pub fn restore(&self, saved: SavedClock) {
         self.change(|setting| {
-            *setting = Setting { offset: kept.offset, frozen_at: kept.frozen_at };
+            *setting = Setting { offset: saved.offset, frozen_at: saved.frozen_at };
         });
     }
 

@@ -9,5 +9,5 @@
 mod handle;
 mod request;
 
-pub use handle::{Clock, Deadline, KeptClock};
+pub use handle::{Clock, Deadline, SavedClock};
 pub use request::{ClockPlan, ClockRequest, ClockRequestError};

@@ -48,11 +48,11 @@ fn a_restored_clock_keeps_its_offset_or_stays_frozen() {
     let clock = Clock::manual(START);
     clock.advance(Duration::from_hours(1));
     let later = Clock::manual(datetime!(2026-02-01 00:00 UTC));
-    later.restore(clock.kept());
+    later.restore(clock.saved());
     assert_eq!(later.now(), datetime!(2026-02-01 01:00 UTC));
 
     clock.freeze();
-    later.restore(clock.kept());
+    later.restore(clock.saved());
 
     assert!(later.is_frozen());
     assert_eq!(later.now(), datetime!(2026-01-01 01:00 UTC));

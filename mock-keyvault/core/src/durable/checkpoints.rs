@@ -21,8 +21,8 @@ use super::reach::read_segment;
 use super::rebuild::needed;
 use super::removal::remove_file;
 use super::scan::Scan;
+use crate::disk_space::Purpose;
 use crate::folders::sync_dir;
-use crate::room::Purpose;
 
 /// A checkpoint is due when the closed segments after the last one have a quarter of its length, within these limits.
 const DUE_AT_LEAST: u64 = 16 << 20;
@@ -101,7 +101,7 @@ impl Engine {
         .map_err(io::Error::other)?;
         self.sync_files()?;
         // The last segment may be the damaged one.
-        self.journal.begin_segment(&mut tail, (&self.room, Purpose::Upkeep))?;
+        self.journal.begin_segment(&mut tail, (&self.disk_space, Purpose::Maintenance))?;
         let current = tail.file.path().to_owned();
         for (_, path) in self.layout.segments()?.into_iter().filter(|(_, path)| *path != current) {
             Layout::set_aside(&path)?;

@@ -18,9 +18,9 @@ pub(super) fn sync(file: &fs::File) -> io::Result<()> {
     not(test),
     expect(clippy::unnecessary_wraps, reason = "it fails in tests of a full disk")
 )]
-pub(super) fn room_for(path: &Path) -> io::Result<()> {
+pub(super) fn ensure_space_for(path: &Path) -> io::Result<()> {
     #[cfg(test)]
-    simulated::room_for(path)?;
+    simulated::ensure_space_for(path)?;
     let _ = path;
     Ok(())
 }
@@ -70,7 +70,7 @@ pub(super) mod simulated {
         });
     }
 
-    pub(super) fn room_for(path: &Path) -> io::Result<()> {
+    pub(super) fn ensure_space_for(path: &Path) -> io::Result<()> {
         let is_full = FULL.with_borrow(|full| full.as_ref().is_some_and(|full| full(path)));
         if is_full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
     }

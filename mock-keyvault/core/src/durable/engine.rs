@@ -26,7 +26,7 @@ use super::proof::{Proof, ProofCell};
 use super::removal::remove;
 use super::set_sum::SetSum;
 use super::start::{self, Started};
-use crate::room::{Purpose, Room};
+use crate::disk_space::{DiskSpace, Purpose};
 
 /// The next segment is created when less than one part in this many is left of the current one.
 const SPARE_WHEN_LEFT: u64 = 4;
@@ -54,7 +54,7 @@ pub(super) struct Engine {
     pub(super) key: Arc<RowsKey>,
     pub(super) trees: &'static [&'static str],
     pub(super) durability: Durability,
-    pub(super) room: Arc<Room>,
+    pub(super) disk_space: Arc<DiskSpace>,
     pub(super) journal: Journal,
     pub(super) group: Group,
     pub(super) proof: ProofCell,
@@ -65,18 +65,18 @@ pub(super) struct Engine {
     /// Set when the service may have read rows.
     pub(super) is_open: AtomicBool,
     /// How long a change waits for the proof, in milliseconds; [`u64::MAX`] means without a limit.
-    pub(super) patience: AtomicU64,
+    pub(super) proof_timeout_millis: AtomicU64,
     /// How many changes wait for the proof.
     pub(super) waiting: AtomicUsize,
     /// Set before the rows are closed. Background work then ends soon.
     pub(super) stopping: AtomicBool,
     /// Whether a test makes the index fail.
-    pub(super) pretended_failure: AtomicBool,
+    pub(super) simulated_failure: AtomicBool,
     /// The longest frame that is appended. A test can make it shorter than the format allows.
     pub(super) record_limit: AtomicUsize,
     /// Whether a test makes the proof panic.
     #[cfg(test)]
-    pub(super) pretended_panic: AtomicBool,
+    pub(super) simulated_panic: AtomicBool,
     index: RwLock<Arc<Index>>,
     /// The right to write.
     tail: Mutex<Tail>,
@@ -88,7 +88,7 @@ impl Engine {
     pub(super) fn open(options: &OpenOptions<'_>) -> Result<Self, OpenError> {
         let layout = Layout::new(options.folder);
         // sled writes when it opens. If there is no space for that, it may still open for reading.
-        if let Err(error) = options.room.spend(0, Purpose::Upkeep) {
+        if let Err(error) = options.disk_space.spend(0, Purpose::Maintenance) {
             tracing::warn!(%error, "the disk is full, and its reserve is used up");
         }
         if options.is_new && !layout.journal().try_exists()? {
@@ -107,20 +107,20 @@ impl Engine {
             key: Arc::clone(&options.key),
             trees: options.trees,
             durability: options.durability,
-            room: Arc::clone(&options.room),
+            disk_space: Arc::clone(&options.disk_space),
             journal,
             group: Group::default(),
             proof: ProofCell::default(),
             remembered: options.remembered,
             proof_begun: AtomicBool::new(false),
             is_open: AtomicBool::new(false),
-            patience: AtomicU64::new(u64::MAX),
+            proof_timeout_millis: AtomicU64::new(u64::MAX),
             waiting: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
-            pretended_failure: AtomicBool::new(false),
+            simulated_failure: AtomicBool::new(false),
             record_limit: AtomicUsize::new(usize::MAX),
             #[cfg(test)]
-            pretended_panic: AtomicBool::new(false),
+            simulated_panic: AtomicBool::new(false),
             index: RwLock::new(Arc::new(index)),
             tail: Mutex::new(tail),
             notices: Notices::of(notices),
@@ -140,11 +140,11 @@ impl Engine {
         self.tail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The right to write. It waits for the proof, but no longer than [`Engine::patience`]; then it returns
+    /// The right to write. It waits for the proof, but no longer than [`Engine::proof_timeout_millis`]; then it returns
     /// [`io::ErrorKind::ResourceBusy`]. Each waiting change blocks a thread of its caller, so their number is limited.
     pub(super) fn right_to_write(&self) -> io::Result<MutexGuard<'_, Tail>> {
         let proof = match self.proof.get() {
-            Proof::Pending => match self.patience.load(Ordering::Relaxed) {
+            Proof::Pending => match self.proof_timeout_millis.load(Ordering::Relaxed) {
                 u64::MAX => self.proof.wait(),
                 millis => {
                     let others = self.waiting.fetch_add(1, Ordering::Relaxed);
@@ -231,11 +231,12 @@ impl Engine {
         if self.record_limit.load(Ordering::Relaxed) < draft.frame_len() {
             return Err(io::Error::other(TooLarge));
         }
-        let rolled = self
-            .journal
-            .append(tail, draft, sum, (&self.room, purpose), |error| self.group.fail(error))?;
+        let rolled =
+            self.journal.append(tail, draft, sum, (&self.disk_space, purpose), |error| {
+                self.group.fail(error)
+            })?;
         // The journal has the change, so an index without it must not be used any more.
-        let applied = if self.pretended_failure.load(Ordering::Relaxed) {
+        let applied = if self.simulated_failure.load(Ordering::Relaxed) {
             Err(io::Error::other("a test makes the index fail"))
         } else {
             index.apply(&applied, &tail.position.seal(&self.key))

@@ -83,7 +83,7 @@ fn refusal(message: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::room;
+    use crate::disk_space;
 
     #[test]
     fn after_a_failed_sync_every_commit_reports_that_the_rows_are_read_only() {
@@ -94,7 +94,10 @@ mod tests {
         let checked = group.check().unwrap_err();
 
         assert!(failed.is_err());
-        assert!(room::is_read_only(&refused) && room::is_read_only(&checked), "{refused}");
+        assert!(
+            disk_space::is_read_only(&refused) && disk_space::is_read_only(&checked),
+            "{refused}"
+        );
         assert!(refused.to_string().contains("restart the program"), "{refused}");
     }
 }

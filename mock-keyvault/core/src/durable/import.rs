@@ -15,8 +15,8 @@ use super::position::{Epoch, Position};
 use super::removal::remove;
 use super::set_sum::SetSum;
 use super::sled_folder::SledFolder;
+use crate::disk_space::{Purpose, is_out_of_space};
 use crate::files::{Access, write_whole};
-use crate::room::{Purpose, is_lacking};
 
 /// Calls its argument with every row, in ascending order of tree and key. It is called twice and must return the same rows.
 pub type EachRow<'a> =
@@ -69,7 +69,10 @@ pub fn migrate(
     old: &Path,
     may_lack: bool,
 ) -> Result<Migrated, OpenError> {
-    options.room.spend(needed(old), Purpose::Upkeep).map_err(|error| old_error(old, error))?;
+    options
+        .disk_space
+        .spend(needed(old), Purpose::Maintenance)
+        .map_err(|error| old_error(old, error))?;
     let copy = options.folder.join("rows.reading");
     let migrated = SledFolder::open(old, &copy, options.trees).and_then(|rows| {
         // A journal without a marker is unfinished: the program ended while it was created.
@@ -109,7 +112,7 @@ pub fn give_up_migration(options: &OpenOptions<'_>) {
 
 /// The error of a failed migration of rows of format 1.
 pub fn old_error(old: &Path, error: io::Error) -> OpenError {
-    let todo = if is_lacking(&error) {
+    let todo = if is_out_of_space(&error) {
         format!("free about {} MiB and start again", needed(old).div_ceil(1 << 20))
     } else {
         "restore the folder from a backup, or remove it to begin with an empty one".to_owned()
@@ -126,7 +129,7 @@ fn needed(old: &Path) -> u64 {
 mod tests {
     use super::super::testing::options;
     use super::*;
-    use crate::room::Pretended;
+    use crate::disk_space::SimulatedDisk;
 
     #[test]
     fn a_migration_without_enough_space_changes_nothing_and_says_how_much_it_needs() {
@@ -138,10 +141,10 @@ mod tests {
         drop(db);
         let options = options(&folder);
 
-        options.room.pretend(Pretended::UsedUp);
+        options.disk_space.simulate(SimulatedDisk::UsedUp);
         let refused = migrate(&options, &old, true).unwrap_err().to_string();
         let found = fs_err::read_dir(&folder).unwrap().count();
-        options.room.pretend(Pretended::Nothing);
+        options.disk_space.simulate(SimulatedDisk::Off);
         let migrated = migrate(&options, &old, true).unwrap();
 
         assert!(refused.contains("nothing was changed: free about "), "{refused}");

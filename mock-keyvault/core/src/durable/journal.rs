@@ -20,8 +20,8 @@ use super::layout::{Layout, make_segment};
 use super::position::Position;
 use super::segment::{SEGMENT_HEADER_LEN, SEGMENT_LEN, SegmentHeader};
 use super::set_sum::SetSum;
+use crate::disk_space::{DiskSpace, Purpose};
 use crate::folders::sync_dir;
-use crate::room::{Purpose, Room};
 
 /// The bytes of the first segment of a journal. It is short since new data folders are common in tests and hold little.
 pub(super) const FIRST_SEGMENT_LEN: u64 = 1 << 20;
@@ -100,13 +100,13 @@ impl Journal {
         tail: &mut Tail,
         draft: Draft,
         set_sum: SetSum,
-        room: (&Room, Purpose),
+        disk_space: (&DiskSpace, Purpose),
         broken: impl FnOnce(&io::Error),
     ) -> io::Result<Rolled> {
         let len = draft.frame_len() as u64;
         let mut rolled = Rolled::Same;
         if tail.len < tail.offset + len {
-            self.roll(tail, len, room)?;
+            self.roll(tail, len, disk_space)?;
             rolled = Rolled::New;
         }
         let synced = self.synced.load(Ordering::Acquire);
@@ -182,8 +182,12 @@ impl Journal {
     }
 
     /// Begins a segment although the current one has space, and makes its name durable.
-    pub(super) fn begin_segment(&self, tail: &mut Tail, room: (&Room, Purpose)) -> io::Result<()> {
-        self.roll(tail, 0, room)?;
+    pub(super) fn begin_segment(
+        &self,
+        tail: &mut Tail,
+        disk_space: (&DiskSpace, Purpose),
+    ) -> io::Result<()> {
+        self.roll(tail, 0, disk_space)?;
         if self.durability == Durability::Full {
             sync_dir(self.layout.journal())?;
         }
@@ -195,7 +199,7 @@ impl Journal {
         &self,
         tail: &mut Tail,
         record_len: u64,
-        (room, purpose): (&Room, Purpose),
+        (disk_space, purpose): (&DiskSpace, Purpose),
     ) -> io::Result<()> {
         let needed = SEGMENT_HEADER_LEN as u64 + record_len;
         let mut spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner);
@@ -205,9 +209,9 @@ impl Journal {
         let (file, len) = if let Some(made) = spare.take() {
             made
         } else {
-            let least = if room.is_tight() { TIGHT_SEGMENT_LEN } else { SEGMENT_LEN };
+            let least = if disk_space.is_low() { TIGHT_SEGMENT_LEN } else { SEGMENT_LEN };
             let len = least.max(needed.next_multiple_of(BLOCK_LEN));
-            room.spend(len, purpose)?;
+            disk_space.spend(len, purpose)?;
             (make_segment(&self.layout.spare(), len, self.durability)?, len)
         };
         let header = SegmentHeader { before: tail.position }.encode(&self.key);

@@ -5,7 +5,7 @@
 //! therefore syncs by itself. Commits that arrive together share one sync.
 //!
 //! After a failed sync it is unknown which bytes the kernel has kept, so every later commit is refused. A full disk must not
-//! cause this, so a transaction asks [`crate::room::Room`] first.
+//! cause this, so a transaction asks [`crate::disk_space::DiskSpace`] first.
 //! This module knows nothing of vaults and registries, which both use it, nor of the content of the rows.
 
 pub mod attachments;

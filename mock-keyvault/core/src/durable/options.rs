@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::durability::Durability;
 use super::key::RowsKey;
 use super::op::Op;
-use crate::room::Room;
+use crate::disk_space::DiskSpace;
 
 /// The options for opening rows.
 pub struct OpenOptions<'a> {
@@ -21,7 +21,7 @@ pub struct OpenOptions<'a> {
     /// How durable a commit is.
     pub durability: Durability,
     /// The space on the device, and the reserve for a full disk.
-    pub room: Arc<Room>,
+    pub disk_space: Arc<DiskSpace>,
     /// Whether the folder is new. Then a missing journal is created; otherwise it is damage.
     pub is_new: bool,
     /// The command that repairs the folder, for the messages.

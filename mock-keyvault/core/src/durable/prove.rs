@@ -28,7 +28,7 @@ impl Engine {
         // sled panics on some damage, also when an index is closed. Threads that wait for the proof must still get a result.
         let proven = catch_unwind(AssertUnwindSafe(|| {
             #[cfg(test)]
-            assert!(!self.pretended_panic.load(Ordering::Relaxed), "a test makes the proof panic");
+            assert!(!self.simulated_panic.load(Ordering::Relaxed), "a test makes the proof panic");
             self.proven()
         }))
         .unwrap_or_else(|_| Err(io::Error::other("sled panicked while the rows were proven")));

@@ -78,7 +78,7 @@ fn fill(
         let file = checkpoint.or(segments.last().map(PathBuf::as_path)).unwrap_or(at);
         return Err(FormatError::damaged(file, 0, What::Chain));
     }
-    super::disk::room_for(at)?;
+    super::disk::ensure_space_for(at)?;
     let index = Index::open(at, trees)?;
     let (mut changes, mut rows) = (Changes::new(), 0);
     merge.each_row::<FormatError>(|Row { tree, key, value }| {

@@ -22,7 +22,7 @@ use super::removal::{remove, remove_file};
 use super::transaction::{View, after_prefix};
 use super::worker::Worker;
 use super::writer::Writer;
-use crate::room::{Purpose, Room};
+use crate::disk_space::{DiskSpace, Purpose};
 
 /// An index up to this size is proven before the rows are opened, so that the service can rely on its first reads.
 const PROVEN_FIRST: u64 = 8 << 20;
@@ -104,7 +104,7 @@ impl Rows {
     /// has to wait.
     pub fn wait_at_most(&self, limit: Duration) {
         let millis = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-        self.engine.patience.store(millis, Ordering::Relaxed);
+        self.engine.proof_timeout_millis.store(millis, Ordering::Relaxed);
     }
 
     /// Ends the proof and other background work, because the service stops. Changes that wait for the proof are refused.
@@ -151,17 +151,17 @@ impl Rows {
     }
 
     /// Makes the next change fail after it is in the journal, for tests.
-    pub fn pretend_index_fails(&self) {
-        self.engine.pretended_failure.store(true, Ordering::Relaxed);
+    pub fn simulate_index_failure(&self) {
+        self.engine.simulated_failure.store(true, Ordering::Relaxed);
     }
 
     /// Refuses records of more bytes than this, for tests. The format refuses those of more than 64 MiB.
-    pub fn pretend_record_limit(&self, bytes: usize) {
+    pub fn simulate_record_limit(&self, bytes: usize) {
         self.engine.record_limit.store(bytes, Ordering::Relaxed);
     }
 
     /// Sets the state of the proof, for tests.
-    pub fn pretend_proof(&self, proof: Proof) {
+    pub fn simulate_proof(&self, proof: Proof) {
         self.engine.proof.set(proof);
     }
 
@@ -207,8 +207,8 @@ impl Rows {
     }
 
     /// The device that the rows are on.
-    pub fn room(&self) -> &Arc<Room> {
-        &self.engine.room
+    pub fn disk_space(&self) -> &Arc<DiskSpace> {
+        &self.engine.disk_space
     }
 }
 

@@ -28,8 +28,8 @@ use super::rebuild;
 use super::repair::{Earlier, WorkFolder};
 use super::start_index::{Old, open_index, rebuild_index, replay};
 use super::verdict::{Behind, Verdict};
+use crate::disk_space::is_out_of_space;
 use crate::folders::sync_dir;
-use crate::room::is_lacking;
 
 /// The result of a start.
 #[derive(Debug)]
@@ -137,7 +137,7 @@ pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
 
 /// Notes in a file that rows are lost.
 fn note_loss(layout: &Layout) -> io::Result<()> {
-    disk::room_for(&layout.loss())?;
+    disk::ensure_space_for(&layout.loss())?;
     crate::files::write_whole(&layout.loss(), b"", crate::files::Access::Private)
 }
 
@@ -176,7 +176,7 @@ fn cut(layout: &Layout, reach: &Reach, durability: Durability) -> io::Result<()>
     }
     if matches!(reach.behind, Behind::Junk | Behind::Records { .. }) {
         match Layout::keep_copy(&reach.segment) {
-            Err(error) if is_lacking(&error) => {
+            Err(error) if is_out_of_space(&error) => {
                 tracing::warn!(%error, "cannot keep a copy of the removed part of the journal");
             }
             kept => kept?,

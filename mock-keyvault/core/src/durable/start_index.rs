@@ -19,7 +19,7 @@ use super::reach::{Reach, read_segment};
 use super::rebuild;
 use super::removal::remove;
 use super::scan::Scan;
-use crate::room::is_lacking;
+use crate::disk_space::is_out_of_space;
 
 /// The index as it was found.
 pub(super) enum Old {
@@ -46,7 +46,7 @@ pub(super) fn open_index(at: &Path, options: &OpenOptions<'_>) -> Result<Old, Op
         Ok((None, _)) => Ok(Old::Damaged("it holds no rows of this journal".to_owned())),
         // These errors say nothing about the content of the files.
         Err(error)
-            if is_lacking(&error)
+            if is_out_of_space(&error)
                 || matches!(
                     error.kind(),
                     io::ErrorKind::PermissionDenied | io::ErrorKind::WouldBlock
@@ -77,7 +77,7 @@ pub(super) fn rebuild_index(
     let build = || rebuild::build(layout, &options.key, &to, &AtomicBool::new(false));
     let built = match (build(), &aside) {
         // The damaged index is only for people to inspect, and the rows need its space.
-        (Err(FormatError::Io(error)), Some(aside)) if is_lacking(&error) => {
+        (Err(FormatError::Io(error)), Some(aside)) if is_out_of_space(&error) => {
             remove(aside)?;
             build()
         }

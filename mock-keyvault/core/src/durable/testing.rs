@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::key::RowsKey;
 use super::{Durability, OpenOptions};
-use crate::room::Room;
+use crate::disk_space::DiskSpace;
 
 /// The trees of the tests.
 pub(super) const TREES: &[&str] = &["a", "b"];
@@ -23,7 +23,7 @@ pub(super) fn options(folder: &Path) -> OpenOptions<'_> {
         trees: TREES,
         key: key(),
         durability: Durability::Full,
-        room: Arc::new(Room::of(folder)),
+        disk_space: Arc::new(DiskSpace::of(folder)),
         is_new: true,
         repair: "rows repair",
         remembered: &[],

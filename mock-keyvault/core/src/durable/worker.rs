@@ -5,7 +5,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use super::engine::{Engine, Work};
-use crate::room::is_lacking;
+use crate::disk_space::is_out_of_space;
 
 /// The thread. Dropping this ends it.
 #[derive(Debug)]
@@ -80,12 +80,14 @@ impl Bell {
 fn do_it(engine: &Engine, work: Work) {
     // Each task is tried again when the next segment is begun.
     let report = |result: std::io::Result<()>, what: &str| match result {
-        Err(error) if is_lacking(&error) => tracing::debug!(%error, "{what} waits for free space"),
+        Err(error) if is_out_of_space(&error) => {
+            tracing::debug!(%error, "{what} waits for free space")
+        }
         Err(_) if engine.stopping.load(Ordering::Relaxed) => {}
         Err(error) => tracing::warn!(%error, "{what} failed"),
         Ok(()) => {}
     };
-    if !engine.room.is_tight() {
+    if !engine.disk_space.is_low() {
         report(engine.journal.make_spare(), "the creation of the next segment of the journal");
         if work == Work::Rolled {
             report(engine.flush_index(), "a flush of the index of the rows");

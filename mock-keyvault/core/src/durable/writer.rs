@@ -10,7 +10,7 @@ use super::engine::Engine;
 use super::journal::Tail;
 use super::transaction::View;
 use super::worker::Worker;
-use crate::room::Purpose;
+use crate::disk_space::Purpose;
 
 /// The right to write. While it lives, rows change only through it.
 #[derive(Debug)]
@@ -54,7 +54,7 @@ impl<'a> Writer<'a> {
         if changes.is_empty() && attachments.is_empty() {
             return Ok(answer);
         }
-        engine.room.spend(0, purpose)?;
+        engine.disk_space.spend(0, purpose)?;
         let work = {
             let mut tail = self.tail.borrow_mut();
             engine.change(&mut tail, &index, purpose, &changes, &attachments)?

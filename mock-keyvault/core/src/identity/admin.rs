@@ -17,7 +17,7 @@ use serde_json::json;
 use super::issuer::Issuer;
 use super::principal::{NewPrincipal, Principal, PrincipalError, PrincipalKind};
 use super::principals::MadeSecret;
-use crate::room;
+use crate::disk_space;
 
 /// The first part of all paths that this module serves.
 pub const PATH: &str = "/_keyvault/principals";
@@ -194,10 +194,10 @@ impl IntoResponse for AdminError {
             | Self::Body(_)
             | Self::Incomplete
             | Self::ApplicationWithResource => StatusCode::BAD_REQUEST,
-            Self::Principal(PrincipalError::Io(error)) if room::is_lacking(error) => {
+            Self::Principal(PrincipalError::Io(error)) if disk_space::is_out_of_space(error) => {
                 StatusCode::INSUFFICIENT_STORAGE
             }
-            Self::Principal(PrincipalError::Io(error)) if room::is_read_only(error) => {
+            Self::Principal(PrincipalError::Io(error)) if disk_space::is_read_only(error) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Principal(PrincipalError::Io(_)) | Self::CutShort => {
@@ -206,10 +206,10 @@ impl IntoResponse for AdminError {
             }
         };
         let message = match &self {
-            Self::Principal(PrincipalError::Io(error)) if room::is_lacking(error) => {
+            Self::Principal(PrincipalError::Io(error)) if disk_space::is_out_of_space(error) => {
                 "the disk is full, and nothing was changed".to_owned()
             }
-            Self::Principal(PrincipalError::Io(error)) if room::is_read_only(error) => {
+            Self::Principal(PrincipalError::Io(error)) if disk_space::is_read_only(error) => {
                 "the data folder is read-only, and nothing was changed; make it writable for the program, and start the program again".to_owned()
             }
             // The cause of an internal failure is only in the log.

@@ -36,12 +36,12 @@ enum Proofs {
     /// It is a well-known principal, whose secret is held as text.
     WellKnown(Secret),
     /// It was created.
-    Made(Vec<KeptSecret>),
+    Made(Vec<StoredSecret>),
 }
 
 /// The stored form of one secret of an application.
 #[derive(Clone, Serialize, Deserialize)]
-struct KeptSecret {
+struct StoredSecret {
     id: Uuid,
     #[serde(flatten)]
     hash: SecretHash,
@@ -49,10 +49,10 @@ struct KeptSecret {
 
 /// The file of a principal.
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct StoredPrincipal {
     #[serde(flatten)]
     principal: Principal,
-    secrets: Vec<KeptSecret>,
+    secrets: Vec<StoredSecret>,
 }
 
 /// A new secret, which is only shown this once.
@@ -90,7 +90,7 @@ impl Entry {
             Proofs::WellKnown(secret) => secret.is(guess),
             Proofs::Made(secrets) => {
                 // All are compared, so that the time does not reveal which one matches.
-                secrets.iter().fold(false, |right, kept| right | kept.hash.is(guess))
+                secrets.iter().fold(false, |right, stored| right | stored.hash.is(guess))
             }
         }
     }
@@ -109,8 +109,8 @@ impl Principals {
             let path = entry?.path();
             // Any other file was left by an interrupted write.
             if path.extension() == Some(OsStr::new("json")) {
-                let kept = read(&path)?;
-                entries.insert(kept.principal.client_id.clone(), Entry::made(kept));
+                let stored = read(&path)?;
+                entries.insert(stored.principal.client_id.clone(), Entry::made(stored));
             } else {
                 fs::remove_file(path)?;
             }
@@ -161,10 +161,10 @@ impl Principals {
         let (secrets, secret) = if new.kind.is_managed_identity() {
             (Vec::new(), None)
         } else {
-            let (kept, made) = new_secret()?;
-            (vec![kept], Some(made))
+            let (stored, made) = new_secret()?;
+            (vec![stored], Some(made))
         };
-        let principal = self.keep(Kept { principal, secrets })?;
+        let principal = self.save(StoredPrincipal { principal, secrets })?;
         Ok(MadePrincipal { principal, secret })
     }
 
@@ -175,9 +175,9 @@ impl Principals {
         if principal.kind.is_managed_identity() {
             return Err(PrincipalError::HasNoSecrets(client_id.to_owned()));
         }
-        let (kept, made) = new_secret()?;
-        secrets.push(kept);
-        self.keep(Kept { principal, secrets })?;
+        let (stored, made) = new_secret()?;
+        secrets.push(stored);
+        self.save(StoredPrincipal { principal, secrets })?;
         Ok(made)
     }
 
@@ -186,18 +186,18 @@ impl Principals {
         let _changing = self.change();
         let (principal, mut secrets) = self.changeable(client_id)?;
         let before = secrets.len();
-        secrets.retain(|kept| !kept.id.to_string().eq_ignore_ascii_case(id));
+        secrets.retain(|stored| !stored.id.to_string().eq_ignore_ascii_case(id));
         if secrets.len() == before {
             return Err(PrincipalError::SecretNotFound(id.to_owned()));
         }
-        self.keep(Kept { principal, secrets })?;
+        self.save(StoredPrincipal { principal, secrets })?;
         Ok(())
     }
 
     /// The ids of the secrets of an application, other than a well-known one.
     pub(super) fn secret_ids(&self, client_id: &str) -> Vec<String> {
         match self.find(client_id).map(|entry| entry.proofs) {
-            Some(Proofs::Made(kept)) => kept.iter().map(|one| one.id.to_string()).collect(),
+            Some(Proofs::Made(stored)) => stored.iter().map(|one| one.id.to_string()).collect(),
             Some(Proofs::WellKnown(_)) | None => Vec::new(),
         }
     }
@@ -213,7 +213,10 @@ impl Principals {
     }
 
     /// A principal that is not a well-known one, and its stored secrets.
-    fn changeable(&self, client_id: &str) -> Result<(Principal, Vec<KeptSecret>), PrincipalError> {
+    fn changeable(
+        &self,
+        client_id: &str,
+    ) -> Result<(Principal, Vec<StoredSecret>), PrincipalError> {
         let entry =
             self.find(client_id).ok_or_else(|| PrincipalError::NotFound(client_id.to_owned()))?;
         match entry.proofs {
@@ -222,10 +225,10 @@ impl Principals {
         }
     }
 
-    fn keep(&self, kept: Kept) -> io::Result<Arc<Principal>> {
-        let path = self.file(&kept.principal.client_id);
-        write_whole(&path, &serde_json::to_vec(&kept)?, Access::Private)?;
-        let entry = Entry::made(kept);
+    fn save(&self, stored: StoredPrincipal) -> io::Result<Arc<Principal>> {
+        let path = self.file(&stored.principal.client_id);
+        write_whole(&path, &serde_json::to_vec(&stored)?, Access::Private)?;
+        let entry = Entry::made(stored);
         let principal = Arc::clone(&entry.principal);
         self.write(|entries| entries.insert(principal.client_id.clone(), entry));
         Ok(principal)
@@ -254,8 +257,8 @@ impl Principals {
 }
 
 impl Entry {
-    fn made(kept: Kept) -> Self {
-        Self { principal: Arc::new(kept.principal), proofs: Proofs::Made(kept.secrets) }
+    fn made(stored: StoredPrincipal) -> Self {
+        Self { principal: Arc::new(stored.principal), proofs: Proofs::Made(stored.secrets) }
     }
 }
 
@@ -282,13 +285,13 @@ fn of_well_known(well_known: &WellKnown) -> [Entry; 2] {
     )
 }
 
-fn new_secret() -> io::Result<(KeptSecret, MadeSecret)> {
+fn new_secret() -> io::Result<(StoredSecret, MadeSecret)> {
     let (id, secret) = (Uuid::new_v4(), Secret::random()?);
-    let kept = KeptSecret { id, hash: SecretHash::of(&secret)? };
-    Ok((kept, MadeSecret { id: id.to_string(), secret }))
+    let stored = StoredSecret { id, hash: SecretHash::of(&secret)? };
+    Ok((stored, MadeSecret { id: id.to_string(), secret }))
 }
 
-fn read(path: &Path) -> io::Result<Kept> {
+fn read(path: &Path) -> io::Result<StoredPrincipal> {
     serde_json::from_slice(&fs::read(path)?).map_err(|error| {
         let message = format!("the principal in {} cannot be read: {error}", path.display());
         io::Error::new(io::ErrorKind::InvalidData, message)

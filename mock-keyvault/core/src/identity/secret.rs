@@ -89,12 +89,12 @@ mod tests {
         let secret = Secret::random().unwrap();
         let (hash, other) = (SecretHash::of(&secret).unwrap(), SecretHash::of(&secret).unwrap());
 
-        let kept = serde_json::to_string(&hash).unwrap();
-        let again: SecretHash = serde_json::from_str(&kept).unwrap();
+        let stored = serde_json::to_string(&hash).unwrap();
+        let again: SecretHash = serde_json::from_str(&stored).unwrap();
 
         assert!(again.is(secret.expose()));
         assert!(!again.is("") && !again.is(&secret.expose()[1..]));
-        assert!(!kept.contains(secret.expose()));
+        assert!(!stored.contains(secret.expose()));
         assert_ne!(hash.hash, other.hash, "each has a salt of its own");
     }
 }

@@ -1,7 +1,7 @@
 //! One connection: the handshake, its requests, and the bytes that the client still sends after the last answer.
 //!
 //! `accept.rs` calls [`serve`] for each connection that it accepts. Its layers, from the socket up: [`Resettable`], TLS,
-//! [`Prompt`] for request heads, [`Patient`] for answers, and hyper.
+//! [`Prompt`] for request heads, [`WriteTimeout`] for answers, and hyper.
 
 use std::io;
 use std::net::SocketAddr;
@@ -23,11 +23,11 @@ use tokio_util::sync::CancellationToken;
 
 use super::discard::{self, Discard, has_unread};
 use super::exchange::Exchange;
-use super::patience::Patient;
 use super::prompt::Prompt;
 use super::requests::Requests;
 use super::resettable::Resettable;
 use super::transport::{Transport, Wire};
+use super::write_timeout::WriteTimeout;
 
 /// How long a connection may be idle: before its first byte, and between two requests. It is longer than the time for
 /// which the pools of common clients keep a connection.
@@ -139,7 +139,7 @@ impl Client {
             tunnel: Arc::clone(&tunnel),
         });
         let stream = Prompt::new(stream, Arc::clone(&exchange), self.limits.head);
-        let stream = Patient::new(stream, WRITE_STALL_LIMIT);
+        let stream = WriteTimeout::new(stream, WRITE_STALL_LIMIT);
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(IDLE_LIMIT)

@@ -14,13 +14,13 @@ mod connect_refusal;
 mod connection;
 mod discard;
 mod exchange;
-mod patience;
 mod prompt;
 mod requests;
 mod resettable;
 #[cfg(test)]
 mod tests;
 mod transport;
+mod write_timeout;
 
 pub use self::accept::{Connections, DRAIN, accept, serve};
 pub use self::address::parse_address;

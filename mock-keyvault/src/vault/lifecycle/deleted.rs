@@ -9,11 +9,11 @@ use uuid::Uuid;
 use super::super::vaults::Vaults;
 use super::error::VaultChangeError;
 use super::live::VaultView;
-use crate::model::agenda::Agenda;
 use crate::model::key::Deletion;
 use crate::model::names::{KeyName, VaultName};
+use crate::model::schedule::Schedule;
 use crate::model::settings::{VaultPath, VaultSettings};
-use azure_emulator_core::room;
+use azure_emulator_core::disk_space;
 
 const SECONDS_PER_DAY: i64 = 86_400;
 
@@ -29,11 +29,11 @@ impl Vaults {
         let mut settings = found.settings;
         settings.deletion = Some(deletion_of(&settings, self.clock.unix_now()));
         let scope = settings.scope(&path.name, None);
-        self.keep(&path.name, settings, found.policies)?;
+        self.save(&path.name, settings, found.policies)?;
         if let Some(scope) = scope {
             self.authorization.remove_under(&scope)?;
         }
-        self.agenda_changed.notify_one();
+        self.schedule_changed.notify_one();
         Ok(true)
     }
 
@@ -41,22 +41,22 @@ impl Vaults {
     /// between the two loses nothing. The change lock is held.
     pub(super) fn begin_again(&self, name: &VaultName) -> io::Result<()> {
         let since = Some(self.clock.unix_now());
-        let begun: Vec<(KeyName, Agenda)> = match self.read().get(name) {
+        let begun: Vec<(KeyName, Schedule)> = match self.read().get(name) {
             None => return Ok(()),
             Some(vault) => {
                 let live = vault.keys.values().filter(|key| key.deletion.is_none());
-                let begun = live.filter(|key| Self::has_agenda(key));
+                let begun = live.filter(|key| Self::has_scheduled_action(key));
                 begun
-                    .map(|key| (key.name.clone(), Agenda { since, ..key.agenda.clone() }))
+                    .map(|key| (key.name.clone(), Schedule { since, ..key.schedule.clone() }))
                     .collect()
             }
         };
         // All in one step: a vault may have thousands of keys, and readers do not wait for the disk.
-        self.store.put_agendas(name, &begun)?;
+        self.store.put_schedules(name, &begun)?;
         if let Some(vault) = self.write(name).get_mut(name) {
-            for (key, agenda) in begun {
+            for (key, schedule) in begun {
                 if let Some(key) = vault.keys.get_mut(key.folded()) {
-                    key.agenda = agenda;
+                    key.schedule = schedule;
                 }
             }
         }
@@ -158,7 +158,7 @@ impl Vaults {
     /// Does the same before a read: on a full disk nothing is purged, and the read sees the existing vaults.
     pub(super) fn purge_vaults_due_if_possible(&self) -> io::Result<()> {
         match self.purge_vaults_due() {
-            Err(error) if room::is_lacking(&error) => Ok(()),
+            Err(error) if disk_space::is_out_of_space(&error) => Ok(()),
             done => done.map(drop),
         }
     }

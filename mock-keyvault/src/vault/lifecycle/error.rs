@@ -6,7 +6,7 @@ use crate::model::names::NameError;
 use crate::model::policy::PolicyError;
 use crate::model::settings::VaultPath;
 use azure_emulator_core::authorization::AuthorizationError;
-use azure_emulator_core::room;
+use azure_emulator_core::disk_space;
 
 /// Why a vault is not created, changed, deleted or recovered.
 #[derive(Debug, thiserror::Error)]
@@ -80,10 +80,10 @@ pub enum VaultChangeError {
 
 impl From<io::Error> for VaultChangeError {
     fn from(error: io::Error) -> Self {
-        if room::is_lacking(&error) {
+        if disk_space::is_out_of_space(&error) {
             return Self::DiskFull;
         }
-        if room::is_read_only(&error) {
+        if disk_space::is_read_only(&error) {
             tracing::error!(%error, "a change was refused");
             return Self::ReadOnly;
         }

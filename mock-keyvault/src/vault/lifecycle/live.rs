@@ -71,8 +71,8 @@ impl Vaults {
                 self.touch(&mut settings, by);
                 self.forget_late_roles(&path.name)?;
                 self.begin_again(&path.name)?;
-                let back = self.keep(&path.name, settings, found.policies)?;
-                self.agenda_changed.notify_one();
+                let back = self.save(&path.name, settings, found.policies)?;
+                self.schedule_changed.notify_one();
                 Ok((back, Made::Updated))
             }
             (Some(found), Mode::Whole) if found.settings.deletion.is_some() => {
@@ -86,7 +86,7 @@ impl Vaults {
                     changes.applied_to(path, found.settings, found.policies)?;
                 settings.tags = changes.tags.clone().unwrap_or_default();
                 self.touch(&mut settings, by);
-                Ok((self.keep(&path.name, settings, policies)?, Made::Updated))
+                Ok((self.save(&path.name, settings, policies)?, Made::Updated))
             }
             (None, Mode::Recover) => Err(VaultChangeError::NothingToRecover),
             (None, Mode::Whole) => {
@@ -100,7 +100,7 @@ impl Vaults {
                 new.created_by = Some(by.to_owned());
                 let (mut settings, policies) = changes.applied_to(path, new, Vec::new())?;
                 self.touch(&mut settings, by);
-                Ok((self.keep(&path.name, settings, policies)?, Made::Created))
+                Ok((self.save(&path.name, settings, policies)?, Made::Created))
             }
         }
     }
@@ -119,7 +119,7 @@ impl Vaults {
             settings.tags.clone_from(tags);
         }
         self.touch(&mut settings, by);
-        self.keep(&path.name, settings, policies)
+        self.save(&path.name, settings, policies)
     }
 
     /// The vault at this path.
@@ -169,7 +169,7 @@ impl Vaults {
     }
 
     /// Stores a vault on disk and then in memory. The change lock is held.
-    pub(super) fn keep(
+    pub(super) fn save(
         &self,
         name: &VaultName,
         settings: VaultSettings,

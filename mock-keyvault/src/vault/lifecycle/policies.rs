@@ -64,7 +64,7 @@ impl Vaults {
         refuse_policies(&policies)?;
         let mut settings = found.settings;
         self.touch(&mut settings, by);
-        self.keep(&path.name, settings, policies)?;
+        self.save(&path.name, settings, policies)?;
         Ok(changed)
     }
 
@@ -86,7 +86,7 @@ impl Vaults {
             (None, Some(policy)) => policies.push(policy),
             (_, None) => policies.retain(|own| !is_theirs(own)),
         }
-        self.keep(name, settings, policies).map(drop).map_err(|error| match error {
+        self.save(name, settings, policies).map(drop).map_err(|error| match error {
             VaultChangeError::DiskFull => VaultError::DiskFull,
             VaultChangeError::ReadOnly => VaultError::ReadOnly,
             error => VaultError::Internal(error.to_string()),

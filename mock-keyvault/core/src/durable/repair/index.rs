@@ -52,7 +52,7 @@ impl IndexLook {
         let looked = Self::at_copy(index, work, key, trees, |_| true);
         let looked = match looked {
             Ok(Self::Proven(_)) => looked,
-            Err(ref error) if crate::room::is_lacking(error) => looked,
+            Err(ref error) if crate::disk_space::is_out_of_space(error) => looked,
             // Without a snapshot sled reads its whole log. Without its settings it writes them again; they are always the same.
             _ => match Self::at_copy(index, work, key, trees, is_of_log) {
                 Ok(Self::None) | Err(_) => looked,
@@ -62,7 +62,7 @@ impl IndexLook {
             },
         };
         match looked {
-            Err(error) if crate::room::is_lacking(&error) => {
+            Err(error) if crate::disk_space::is_out_of_space(&error) => {
                 let message = format!(
                     "there is no space for the copy of {} that the repair needs: {error}; nothing was changed: free space and repair again",
                     index.display()

@@ -132,8 +132,8 @@ impl Repair {
 
     /// The bytes that are free for it.
     pub fn bytes_free(&self) -> io::Result<u64> {
-        let room = rustix::fs::statvfs(&self.root)?;
-        Ok(room.f_bavail.saturating_mul(room.f_frsize))
+        let space = rustix::fs::statvfs(&self.root)?;
+        Ok(space.f_bavail.saturating_mul(space.f_frsize))
     }
 
     /// Writes the found rows as a new journal, which replaces the damaged one in one step. The damaged one is kept in the folder

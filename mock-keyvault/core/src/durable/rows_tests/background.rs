@@ -13,7 +13,7 @@ use super::super::rebuild;
 use super::super::testing::TREES;
 use super::super::{Notice, OpenOptions, Proof};
 use super::support::{Folder, all, keys, put};
-use crate::room::Purpose;
+use crate::disk_space::Purpose;
 
 /// Enough changes for several segments.
 fn fill(rows: &super::super::Rows) {
@@ -60,9 +60,9 @@ fn changes_wait_for_the_proof_up_to_a_time_limit_and_their_number_is_limited() {
     let folder = Folder::with(&["a"]);
     let engine = Engine::open(&folder.options()).unwrap();
 
-    engine.patience.store(0, Ordering::Relaxed);
+    engine.proof_timeout_millis.store(0, Ordering::Relaxed);
     let impatient = engine.right_to_write().unwrap_err();
-    engine.patience.store(3_600_000, Ordering::Relaxed);
+    engine.proof_timeout_millis.store(3_600_000, Ordering::Relaxed);
     engine.waiting.store(64, Ordering::Relaxed);
     let crowded = engine.right_to_write().unwrap_err();
     engine.prove();
@@ -133,7 +133,7 @@ fn a_proof_that_fails_for_good_leaves_rows_readable_and_refuses_changes() {
 fn a_proof_that_panics_fails_so_that_no_change_waits_for_it_forever() {
     let folder = Folder::with(&["a"]);
     let engine = Engine::open(&folder.options()).unwrap();
-    engine.pretended_panic.store(true, Ordering::Relaxed);
+    engine.simulated_panic.store(true, Ordering::Relaxed);
 
     engine.prove();
 
@@ -289,7 +289,10 @@ fn a_checkpoint_is_merged_from_more_segments_than_a_process_may_have_open_at_onc
     for at in 0..150_u8 {
         put(&rows, &[at], &[at]);
         let engine = rows.engine();
-        engine.journal.begin_segment(&mut engine.tail(), (&engine.room, Purpose::Rows)).unwrap();
+        engine
+            .journal
+            .begin_segment(&mut engine.tail(), (&engine.disk_space, Purpose::Rows))
+            .unwrap();
     }
     let before = fs::read_dir("/proc/self/fd").unwrap().count();
     let segments = folder.layout().segments().unwrap();

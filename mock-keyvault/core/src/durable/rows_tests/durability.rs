@@ -12,7 +12,7 @@ use super::super::index::Index;
 use super::super::scan::Scan;
 use super::super::testing::{TREES, key};
 use super::support::{Folder, keys, put};
-use crate::room::Purpose;
+use crate::disk_space::Purpose;
 
 /// One change without a commit.
 fn touch(engine: &Engine, row: u32, len: usize) {

@@ -8,7 +8,7 @@ use std::thread;
 use super::super::testing::options;
 use super::super::transaction::after_prefix;
 use super::super::{OpenError, Rows};
-use crate::room::Pretended;
+use crate::disk_space::SimulatedDisk;
 
 fn open(folder: &Path) -> Result<Rows, OpenError> {
     Rows::open(&options(folder))
@@ -69,10 +69,10 @@ fn a_change_without_enough_space_has_no_effect_and_succeeds_when_there_is_space(
     let folder = tempfile::tempdir().unwrap();
     let rows = open(folder.path()).unwrap();
 
-    rows.room().pretend(Pretended::Full);
+    rows.disk_space().simulate(SimulatedDisk::Full);
     let refused = put(&rows, b"k").unwrap_err();
     let before = keys(&rows, 0).len();
-    rows.room().pretend(Pretended::Nothing);
+    rows.disk_space().simulate(SimulatedDisk::Off);
     put(&rows, b"k").unwrap();
 
     assert_eq!(refused.kind(), io::ErrorKind::StorageFull);

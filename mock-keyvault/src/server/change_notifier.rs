@@ -15,13 +15,13 @@ use azure_emulator_core::changes::ChangeKind;
 use azure_emulator_core::clock::Clock;
 
 /// Waits for the moments at which a vault begins to give different answers, and reports them.
-pub(super) struct Herald {
+pub(super) struct ChangeNotifier {
     app: Weak<App>,
     clock: Clock,
     stop: CancellationToken,
 }
 
-impl Herald {
+impl ChangeNotifier {
     pub(super) fn new(app: &Arc<App>, stop: CancellationToken) -> Self {
         Self { app: Arc::downgrade(app), clock: app.clock.clone(), stop }
     }

@@ -19,19 +19,19 @@ use time::OffsetDateTime;
 
 use super::vaults::Vaults;
 use crate::model::KeyReference;
-use crate::model::agenda::{Agenda, Told};
 use crate::model::error::VaultError;
 use crate::model::key::Deletion;
 use crate::model::names::{KeyName, KeyVersion, VaultName};
 use crate::model::rotation::{DEFAULT_NOTICE, Trigger};
+use crate::model::schedule::{Notified, Schedule};
 use crate::model::version::Key;
+use azure_emulator_core::disk_space;
 use azure_emulator_core::duration::IsoDuration;
 use azure_emulator_core::events::EventKind;
-use azure_emulator_core::room;
 
 /// An action and the moment at which it is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Due {
+pub(super) struct DueAction {
     pub(super) at: i64,
     pub(super) action: Action,
 }
@@ -39,59 +39,59 @@ pub(super) struct Due {
 /// An action that can be due. At the same moment, the notice comes before the rotation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Action {
-    TellNearExpiry,
+    NotifyNearExpiry,
     Rotate,
-    TellExpired,
+    NotifyExpired,
     Purge,
 }
 
 /// All properties of a key that decide what is due.
 #[derive(Clone, Debug)]
-struct Facts<'a> {
+struct ScheduleInputs<'a> {
     deletion: Option<Deletion>,
     version: &'a str,
     created: i64,
     /// A new expiry comes with an update. An update of only the tags moves this time too, which delays no action that was on time.
     updated: i64,
     expires: Option<i64>,
-    agenda: &'a Agenda,
+    schedule: &'a Schedule,
 }
 
-impl Facts<'_> {
-    fn of(key: &Key) -> Option<Facts<'_>> {
+impl ScheduleInputs<'_> {
+    fn of(key: &Key) -> Option<ScheduleInputs<'_>> {
         let newest = key.versions.last()?;
-        Some(Facts {
+        Some(ScheduleInputs {
             deletion: key.deletion,
             version: newest.id.as_str(),
             created: newest.attributes.created,
             updated: newest.attributes.updated,
             expires: newest.attributes.expires,
-            agenda: &key.agenda,
+            schedule: &key.schedule,
         })
     }
 
     /// The next action, at whatever time it is due.
-    fn next(&self) -> Option<Due> {
+    fn next(&self) -> Option<DueAction> {
         if let Some(deletion) = self.deletion {
-            return Some(Due { at: deletion.scheduled_purge, action: Action::Purge });
+            return Some(DueAction { at: deletion.scheduled_purge, action: Action::Purge });
         }
         let soonest = [
-            (self.near_expiry(), Action::TellNearExpiry),
+            (self.near_expiry(), Action::NotifyNearExpiry),
             (self.rotation(), Action::Rotate),
-            (self.expiry(), Action::TellExpired),
+            (self.expiry(), Action::NotifyExpired),
         ];
         soonest
             .into_iter()
-            .filter_map(|(at, action)| Some(Due { at: at?, action }))
+            .filter_map(|(at, action)| Some(DueAction { at: at?, action }))
             .min_by_key(|due| (due.at, due.action))
     }
 
     fn near_expiry(&self) -> Option<i64> {
         let end = self.expires?;
-        if self.told().is_some_and(|told| told.near_expiry == Some(end)) {
+        if self.notified().is_some_and(|notified| notified.near_expiry == Some(end)) {
             return None;
         }
-        let policy = self.agenda.policy;
+        let policy = self.schedule.policy;
         let notice = policy.map_or(DEFAULT_NOTICE, |policy| policy.terms.notify_before_expiry);
         let cause = policy.map_or(self.updated, |policy| policy.updated.max(self.updated));
         // An expiry that is set when it has already passed causes only the event of the expiry itself.
@@ -99,7 +99,7 @@ impl Facts<'_> {
     }
 
     fn rotation(&self) -> Option<i64> {
-        let policy = self.agenda.policy?;
+        let policy = self.schedule.policy?;
         let at = match policy.terms.rotate? {
             Trigger::AfterCreate(span) => after(self.created, span)?,
             Trigger::BeforeExpiry(span) => before(self.expires?, span)?.max(self.updated),
@@ -109,33 +109,33 @@ impl Facts<'_> {
 
     fn expiry(&self) -> Option<i64> {
         let end = self.expires?;
-        if self.told().is_some_and(|told| told.expired == Some(end)) {
+        if self.notified().is_some_and(|notified| notified.expired == Some(end)) {
             return None;
         }
         Some(self.not_before(end, self.updated))
     }
 
-    fn told(&self) -> Option<&Told> {
-        Some(&self.agenda.told).filter(|told| told.version == self.version)
+    fn notified(&self) -> Option<&Notified> {
+        Some(&self.schedule.notified).filter(|notified| notified.version == self.version)
     }
 
     /// No action is due before the recovery of the key, or before the change that causes the action.
     fn not_before(&self, at: i64, cause: i64) -> i64 {
-        at.max(cause).max(self.agenda.since.unwrap_or(i64::MIN))
+        at.max(cause).max(self.schedule.since.unwrap_or(i64::MIN))
     }
 }
 
 impl Vaults {
     /// Whether any action will ever be due for a key without a change to it.
-    pub(super) fn has_agenda(key: &Key) -> bool {
-        Facts::of(key).is_some_and(|facts| facts.next().is_some())
+    pub(super) fn has_scheduled_action(key: &Key) -> bool {
+        ScheduleInputs::of(key).is_some_and(|inputs| inputs.next().is_some())
     }
 
     /// Performs everything that is due by the clock, in the order of time, unless `is_stopped` says to stop between two steps.
     ///
     /// The steps take concurrent changes into account. Returns the number of steps. Blocks.
     pub(crate) fn run_due(&self, is_stopped: impl Fn() -> bool) -> Result<usize, VaultError> {
-        let _keeping = self.keeping_time.lock().unwrap_or_else(PoisonError::into_inner);
+        let _running = self.running_due.lock().unwrap_or_else(PoisonError::into_inner);
         let mut steps = 0;
         let mut waiting: BinaryHeap<Reverse<(i64, VaultName, String)>> = self.all_due();
         while let Some(Reverse((at, vault, folded))) = waiting.pop() {
@@ -192,26 +192,26 @@ impl Vaults {
     }
 
     /// Changes the scheduling data of a key, on disk and in memory. The change lock is held.
-    pub(super) fn change_agenda(
+    pub(super) fn change_schedule(
         &self,
         vault: &VaultName,
         name: &KeyName,
-        change: impl FnOnce(&mut Agenda),
+        change: impl FnOnce(&mut Schedule),
     ) -> Result<(), VaultError> {
         let found = self.with_vault(vault, |found| {
-            Ok(found.keys.get(name.folded()).map(|key| key.agenda.clone()))
+            Ok(found.keys.get(name.folded()).map(|key| key.schedule.clone()))
         })?;
-        let Some(mut agenda) = found else {
+        let Some(mut schedule) = found else {
             return Ok(());
         };
-        change(&mut agenda);
-        self.store.put_agenda(vault, name, &agenda)?;
+        change(&mut schedule);
+        self.store.put_schedule(vault, name, &schedule)?;
         self.with_vault_mut(vault, |found| {
             if let Some(key) = found.keys.get_mut(name.folded()) {
-                key.agenda = agenda;
+                key.schedule = schedule;
             }
         })?;
-        self.agenda_changed.notify_one();
+        self.schedule_changed.notify_one();
         Ok(())
     }
 
@@ -223,7 +223,7 @@ impl Vaults {
             vault.keys.iter().map(move |(folded, key)| (name, folded, key))
         });
         keys.filter_map(|(vault, folded, key)| {
-            let due = Facts::of(key)?.next()?;
+            let due = ScheduleInputs::of(key)?.next()?;
             Some(Reverse((due.at, vault.clone(), folded.clone())))
         })
         .collect()
@@ -234,11 +234,11 @@ impl Vaults {
         &self,
         vault: &VaultName,
         folded: &str,
-    ) -> Option<(KeyName, KeyVersion, Due)> {
+    ) -> Option<(KeyName, KeyVersion, DueAction)> {
         let vaults = self.read();
         let live = vaults.get(vault).filter(|vault| vault.settings.deletion.is_none());
         let key = live?.keys.get(folded)?;
-        let due = Facts::of(key)?.next()?;
+        let due = ScheduleInputs::of(key)?.next()?;
         Some((key.name.clone(), key.versions.last()?.id.clone(), due))
     }
 
@@ -247,17 +247,17 @@ impl Vaults {
         vault: &VaultName,
         name: &KeyName,
         version: &KeyVersion,
-        due: Due,
+        due: DueAction,
     ) -> Result<(), VaultError> {
         let done = match due.action {
             Action::Rotate => self.rotate_when_due(vault, name, version, due),
             Action::Purge => self.purge_due(vault),
-            Action::TellNearExpiry | Action::TellExpired => {
+            Action::NotifyNearExpiry | Action::NotifyExpired => {
                 let _changing = self.change();
                 // Another caller may have changed the key before the lock was acquired.
                 match self.next_of(vault, name.folded()) {
                     Some((_, now, same)) if now == *version && same == due => {
-                        self.tell(vault, name, version, due)
+                        self.notify(vault, name, version, due)
                     }
                     _ => Ok(()),
                 }
@@ -277,29 +277,29 @@ impl Vaults {
     /// Announces the expiry of a version, and stores that it was announced. The change lock is held.
     ///
     /// The event comes first: after a kill between the two, it is sent again with the same id. On a full disk it waits.
-    fn tell(
+    fn notify(
         &self,
         vault: &VaultName,
         name: &KeyName,
         version: &KeyVersion,
-        due: Due,
+        due: DueAction,
     ) -> Result<(), VaultError> {
         let view =
             self.key(vault, &KeyReference { name: name.clone(), version: Some(version.clone()) })?;
-        self.room().spend(0, room::Purpose::Rows)?;
+        self.disk_space().spend(0, disk_space::Purpose::Rows)?;
         let end = view.version.attributes.expires;
         let kind = match due.action {
-            Action::TellNearExpiry => EventKind::NearExpiry,
+            Action::NotifyNearExpiry => EventKind::NearExpiry,
             _ => EventKind::Expired,
         };
         self.announce(kind, &view, due.at);
-        self.change_agenda(vault, name, |agenda| {
-            let mut told = std::mem::take(&mut agenda.told).of_version(version.as_str());
+        self.change_schedule(vault, name, |schedule| {
+            let mut notified = std::mem::take(&mut schedule.notified).of_version(version.as_str());
             match due.action {
-                Action::TellNearExpiry => told.near_expiry = end,
-                _ => told.expired = end,
+                Action::NotifyNearExpiry => notified.near_expiry = end,
+                _ => notified.expired = end,
             }
-            agenda.told = told;
+            schedule.notified = notified;
         })
     }
 }
@@ -329,45 +329,45 @@ mod tests {
         number: u32,
         created: i64,
         expires: Option<i64>,
-        agenda: Agenda,
+        schedule: Schedule,
         steps: Vec<(i64, Action, u32)>,
     }
 
     impl Model {
         fn new(terms: PolicyTerms, set: i64, expires: Option<i64>) -> Self {
             let policy = RotationPolicy { terms, created: set, updated: set };
-            let agenda = Agenda { policy: Some(policy), ..Agenda::default() };
-            Self { number: 0, created: 0, expires, agenda, steps: Vec::new() }
+            let schedule = Schedule { policy: Some(policy), ..Schedule::default() };
+            Self { number: 0, created: 0, expires, schedule, steps: Vec::new() }
         }
 
         fn run_to(&mut self, now: i64) {
             loop {
                 let version = self.number.to_string();
-                let facts = Facts {
+                let inputs = ScheduleInputs {
                     deletion: None,
                     version: &version,
                     created: self.created,
                     updated: self.created,
                     expires: self.expires,
-                    agenda: &self.agenda,
+                    schedule: &self.schedule,
                 };
-                let Some(due) = facts.next().filter(|due| due.at <= now) else {
+                let Some(due) = inputs.next().filter(|due| due.at <= now) else {
                     return;
                 };
                 self.steps.push((due.at, due.action, self.number));
-                let mut told = std::mem::take(&mut self.agenda.told).of_version(&version);
+                let mut notified = std::mem::take(&mut self.schedule.notified).of_version(&version);
                 match due.action {
                     Action::Rotate => {
                         self.number += 1;
                         self.created = due.at;
-                        let life = self.agenda.policy.unwrap().terms.expiry;
+                        let life = self.schedule.policy.unwrap().terms.expiry;
                         self.expires = life.and_then(|life| after(due.at, life));
                     }
-                    Action::TellNearExpiry => told.near_expiry = self.expires,
-                    Action::TellExpired => told.expired = self.expires,
+                    Action::NotifyNearExpiry => notified.near_expiry = self.expires,
+                    Action::NotifyExpired => notified.expired = self.expires,
                     Action::Purge => unreachable!("the key is not deleted"),
                 }
-                self.agenda.told = told;
+                self.schedule.notified = notified;
             }
         }
     }
@@ -414,7 +414,8 @@ mod tests {
 
         key.run_to(1000 * DAY);
 
-        let expected = [(70 * DAY, Action::TellNearExpiry, 0), (100 * DAY, Action::TellExpired, 0)];
+        let expected =
+            [(70 * DAY, Action::NotifyNearExpiry, 0), (100 * DAY, Action::NotifyExpired, 0)];
         assert_eq!(key.steps, expected);
         key.expires = Some(2000 * DAY);
         key.run_to(3000 * DAY);

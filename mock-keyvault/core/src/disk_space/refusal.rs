@@ -3,7 +3,7 @@
 use std::io;
 
 /// Whether an error means that there is no space: ours and the operating system's have the same kinds.
-pub fn is_lacking(error: &io::Error) -> bool {
+pub fn is_out_of_space(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 

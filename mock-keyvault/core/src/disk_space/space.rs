@@ -33,9 +33,9 @@ const STEP: u64 = 64 << 10;
 
 /// A state of the device that a test simulates, since it cannot fill a real device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Pretended {
-    /// The device as it is.
-    Nothing,
+pub enum SimulatedDisk {
+    /// No simulation: the device as it is.
+    Off,
     /// A full device, with the reserve untouched.
     Full,
     /// A full device whose reserve is used up.
@@ -55,7 +55,7 @@ pub struct Space {
 
 /// The device of one data folder, and the reserve in it.
 #[derive(Debug)]
-pub struct Room {
+pub struct DiskSpace {
     folder: PathBuf,
     held: Mutex<Held>,
 }
@@ -65,7 +65,7 @@ struct Held {
     removal: Reserve,
     audit: Reserve,
     /// The bytes that are free, if a test simulates them.
-    pretended: Option<u64>,
+    simulated: Option<u64>,
 }
 
 /// A limit of `bytes`, but at most one part in `share` of a small device, and never less than `least`.
@@ -75,7 +75,7 @@ struct Limit {
     least: u64,
 }
 
-impl Room {
+impl DiskSpace {
     /// The device of this folder, without a reserve. The folder must exist when a method is called.
     pub fn of(folder: &Path) -> Self {
         Self { folder: folder.to_owned(), held: Mutex::default() }
@@ -85,17 +85,17 @@ impl Room {
     ///
     /// It is not an error if the reserve cannot be created: the program works without one, and logs a warning. Blocks.
     pub fn open(folder: &Path) -> Self {
-        let room = Self::of(folder);
+        let disk_space = Self::of(folder);
         {
-            let mut held = room.lock();
+            let mut held = disk_space.lock();
             let total = held.measure(folder).map_or(u64::MAX, |(_, total)| total);
             let size = RESERVED.min(total / RESERVED_SHARE);
             let for_audit = size / AUDIT_SHARE;
             held.removal = Reserve::open(folder.join(REMOVAL_FILE), size - for_audit);
             held.audit = Reserve::open(folder.join(AUDIT_FILE), for_audit);
         }
-        room.refill();
-        if let Ok(Space { reserved, reserve_size, .. }) = room.space()
+        disk_space.refill();
+        if let Ok(Space { reserved, reserve_size, .. }) = disk_space.space()
             && reserved < reserve_size
         {
             tracing::warn!(
@@ -105,7 +105,7 @@ impl Room {
                 "the disk is nearly full: the reserve for deletions and for the audit log is not full"
             );
         }
-        room
+        disk_space
     }
 
     /// Returns [`io::ErrorKind::StorageFull`] if there is too little space for so many bytes for this purpose. A caller asks
@@ -116,12 +116,12 @@ impl Room {
         let needed = bytes.saturating_add(match purpose {
             Purpose::Content => FOR_CONTENT.of(total),
             Purpose::Rows => FOR_ROWS.of(total),
-            Purpose::Removal | Purpose::Upkeep => FOR_REMOVAL,
+            Purpose::Removal | Purpose::Maintenance => FOR_REMOVAL,
             Purpose::SmallFile | Purpose::Audit => FOR_FILE,
         });
         match purpose {
             Purpose::Content | Purpose::Rows => held.ensure(free, needed)?,
-            Purpose::Removal | Purpose::Upkeep | Purpose::SmallFile => {
+            Purpose::Removal | Purpose::Maintenance | Purpose::SmallFile => {
                 held.release(free, needed, |held| &mut held.removal)?;
             }
             Purpose::Audit => held.release(free, needed, |held| &mut held.audit)?,
@@ -142,7 +142,7 @@ impl Room {
     }
 
     /// Whether changes of rows are refused now.
-    pub fn is_tight(&self) -> bool {
+    pub fn is_low(&self) -> bool {
         let held = self.lock();
         held.measure(&self.folder)
             .is_ok_and(|(free, total)| held.ensure(free, FOR_ROWS.of(total)).is_err())
@@ -171,12 +171,12 @@ impl Room {
     }
 
     /// Simulates this state of the device from now on, for tests.
-    pub fn pretend(&self, pretended: Pretended) {
-        match pretended {
-            Pretended::Nothing => self.pretend_free(None),
-            Pretended::Full => self.pretend_free(Some(0)),
-            Pretended::UsedUp => {
-                self.pretend_free(Some(0));
+    pub fn simulate(&self, simulated: SimulatedDisk) {
+        match simulated {
+            SimulatedDisk::Off => self.simulate_free(None),
+            SimulatedDisk::Full => self.simulate_free(Some(0)),
+            SimulatedDisk::UsedUp => {
+                self.simulate_free(Some(0));
                 let mut held = self.lock();
                 held.removal.empty();
                 held.audit.empty();
@@ -185,8 +185,8 @@ impl Room {
     }
 
     /// Simulates that so many bytes are free from now on, for tests. `None` ends the simulation.
-    pub fn pretend_free(&self, free: Option<u64>) {
-        self.lock().pretended = free;
+    pub fn simulate_free(&self, free: Option<u64>) {
+        self.lock().simulated = free;
     }
 
     // No code panics while it holds the lock.
@@ -195,7 +195,7 @@ impl Room {
     }
 }
 
-impl Drop for Room {
+impl Drop for DiskSpace {
     fn drop(&mut self) {
         // Refill it before another program uses the space that this one released.
         self.refill();
@@ -208,7 +208,7 @@ impl Held {
         let disk = rustix::fs::statvfs(folder)?;
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         let total = disk.f_blocks.saturating_mul(disk.f_frsize);
-        Ok((self.pretended.unwrap_or(free), total))
+        Ok((self.simulated.unwrap_or(free), total))
     }
 
     /// Bytes that are missing from the reserves.
@@ -236,7 +236,7 @@ impl Held {
             return Ok(());
         }
         let released = of(self).shrink(lacking)?;
-        self.pretended = self.pretended.map(|free| free.saturating_add(released));
+        self.simulated = self.simulated.map(|free| free.saturating_add(released));
         Ok(())
     }
 
@@ -246,7 +246,7 @@ impl Held {
         for reserve in [&mut self.audit, &mut self.removal] {
             left -= reserve.grow(left);
         }
-        self.pretended = self.pretended.map(|free| free.saturating_sub(most - left));
+        self.simulated = self.simulated.map(|free| free.saturating_sub(most - left));
     }
 }
 

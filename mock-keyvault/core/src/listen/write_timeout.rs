@@ -14,14 +14,14 @@ use tokio::time::{Sleep, sleep};
 
 /// Returns an error when a write makes no progress for too long.
 #[derive(Debug)]
-pub(super) struct Patient<S> {
+pub(super) struct WriteTimeout<S> {
     stream: S,
     limit: Duration,
     /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Patient<S> {
+impl<S> WriteTimeout<S> {
     /// A write may wait for `limit` at most.
     pub(super) fn new(stream: S, limit: Duration) -> Self {
         Self { stream, limit, waiting: None }
@@ -47,7 +47,7 @@ impl<S> Patient<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -57,7 +57,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -100,9 +100,9 @@ mod tests {
     #[tokio::test]
     async fn a_write_times_out_if_the_peer_reads_nothing_and_succeeds_if_it_reads() {
         let (ours, _theirs) = tokio::io::duplex(16);
-        let mut stalled = Patient::new(ours, Duration::from_millis(20));
+        let mut stalled = WriteTimeout::new(ours, Duration::from_millis(20));
         let (ours, mut theirs) = tokio::io::duplex(16);
-        let mut taken = Patient::new(ours, Duration::from_hours(1));
+        let mut taken = WriteTimeout::new(ours, Duration::from_hours(1));
 
         let error = stalled.write_all(&[0; 64]).await.unwrap_err();
         let reader = tokio::spawn(async move {

@@ -1,6 +1,6 @@
 //! The routes that an embedding program serves on the vault's listener, selected by host name and path before the vault's.
 //!
-//! The router asks the [`Front`] before its own dispatch. The program sets it only after the vault has started, since its
+//! The router asks the [`EmbeddedRoutes`] before its own dispatch. The program sets it only after the vault has started, since its
 //! routes may need the vault. Until then, and for each request that the program does not take, the vault answers. Names
 //! are as [`crate::authority`] parses them: in lower case, without a port.
 //!
@@ -12,7 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use axum::Router;
 
 /// The routes of an embedding program on the listener of a vault.
-pub trait Front: Send + Sync {
+pub trait EmbeddedRoutes: Send + Sync {
     /// The router for requests to this name and path. `None` leaves them to the vault.
     fn router(&self, name: &str, path: &str) -> Option<Router>;
 
@@ -20,33 +20,33 @@ pub trait Front: Send + Sync {
     fn knows(&self, name: &str) -> bool;
 }
 
-/// Holds the [`Front`], if one is set. It is empty at first.
+/// Holds the [`EmbeddedRoutes`], if one is set. It is empty at first.
 #[derive(Default)]
-pub struct FrontSlot(RwLock<Option<Arc<dyn Front>>>);
+pub struct HostRouter(RwLock<Option<Arc<dyn EmbeddedRoutes>>>);
 
-impl FrontSlot {
-    /// Replaces the front.
-    pub fn set(&self, front: Option<Arc<dyn Front>>) {
+impl HostRouter {
+    /// Replaces the routes.
+    pub fn set(&self, routes: Option<Arc<dyn EmbeddedRoutes>>) {
         // No code panics while it holds the lock, so its value is always whole.
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = front;
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = routes;
     }
 
-    /// The router of the front for this host name and path.
+    /// The embedded router for this host name and path.
     pub fn router(&self, name: &str, path: &str) -> Option<Router> {
         self.get()?.router(name, path)
     }
 
-    /// Whether the front has this host name.
+    /// Whether the embedding program serves this host name.
     pub fn knows(&self, name: &str) -> bool {
-        self.get().is_some_and(|front| front.knows(name))
+        self.get().is_some_and(|routes| routes.knows(name))
     }
 
-    fn get(&self) -> Option<Arc<dyn Front>> {
+    fn get(&self) -> Option<Arc<dyn EmbeddedRoutes>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-impl fmt::Debug for FrontSlot {
+impl fmt::Debug for HostRouter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FrontSlot").field("is_set", &self.get().is_some()).finish()
     }

@@ -10,7 +10,7 @@ pub enum Purpose {
     /// Deletions, garbage collection, and the end of uploads. They may use the reserve.
     Removal,
     /// A start, with the rows that it writes. It uses the reserve for deletions.
-    Upkeep,
+    Maintenance,
     /// A small file that a running program keeps about itself. It uses the reserve for deletions, but needs no space for rows.
     SmallFile,
     /// A record of the audit log. It has a reserve of its own.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::any;
-use azure_emulator_core::front::Front;
+use azure_emulator_core::host_router::EmbeddedRoutes;
 use reqwest::{Method, StatusCode};
 
 use crate::support::{World, send};
@@ -12,7 +12,7 @@ use crate::support::{World, send};
 /// A program that serves everything at `*.shop.localhost`, and one path of the vault's own name.
 struct Shop;
 
-impl Front for Shop {
+impl EmbeddedRoutes for Shop {
     fn router(&self, name: &str, path: &str) -> Option<Router> {
         (self.knows(name) || path == "/shop").then(|| {
             let name = name.to_owned();
@@ -38,7 +38,7 @@ async fn the_embedding_program_is_asked_first_by_name_and_path() {
     let world = World::new().await;
     let before = ask(&world, "https", "Toys.Shop.Localhost.:1", "/keys").await;
 
-    world.vault.set_front(Arc::new(Shop));
+    world.vault.set_embedded_routes(Arc::new(Shop));
 
     assert!(!before.1.contains("hello"), "{before:?}");
     let toys = ask(&world, "https", "Toys.Shop.Localhost.:1", "/_keyvault/health").await;
@@ -52,7 +52,7 @@ async fn the_embedding_program_is_asked_first_by_name_and_path() {
 #[tokio::test]
 async fn the_embedding_program_is_not_asked_without_tls() {
     let world = World::new().await;
-    world.vault.set_front(Arc::new(Shop));
+    world.vault.set_embedded_routes(Arc::new(Shop));
 
     let (status, text) = ask(&world, "http", "toys.shop.localhost", "/").await;
 
@@ -63,7 +63,7 @@ async fn the_embedding_program_is_not_asked_without_tls() {
 /// A program that keeps a reference to shared parts of the vault, like a program that moves its clock.
 struct Clinging(mock_keyvault::Timekeeper);
 
-impl Front for Clinging {
+impl EmbeddedRoutes for Clinging {
     fn router(&self, _: &str, _: &str) -> Option<Router> {
         drop(self.0.clone());
         None
@@ -79,7 +79,7 @@ async fn a_folder_is_released_even_if_the_program_keeps_a_reference_to_the_vault
     let folder = tempfile::tempdir().unwrap();
     let start = || mock_keyvault::MockKeyVault::builder().data_dir(folder.path()).start();
     let vault = start().await.unwrap();
-    vault.set_front(Arc::new(Clinging(vault.timekeeper())));
+    vault.set_embedded_routes(Arc::new(Clinging(vault.timekeeper())));
 
     vault.shutdown().await;
 
