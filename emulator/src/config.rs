@@ -131,7 +131,7 @@ pub struct ExternalVault {
 impl Config {
     /// The command that repairs a data folder, with the vault that this configuration uses.
     pub(crate) fn repair_command(&self, data_dir: &Path) -> RepairCommand {
-        let command = RepairCommand::of("sealyard", data_dir);
+        let command = RepairCommand::new("sealyard", data_dir);
         let vault = match &self.vault {
             VaultChoice::Embedded => {
                 let folder = self.vault_data_dir.iter();

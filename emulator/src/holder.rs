@@ -88,7 +88,7 @@ impl Holder {
     #[cfg(not(target_os = "linux"))]
     pub fn holds(&self) -> bool {
         use azure_emulator_core::lock_file::{LockError, LockFile};
-        matches!(LockFile::take(&self.lock), Err(LockError::Held(Some(pid))) if pid == self.pid())
+        matches!(LockFile::acquire(&self.lock), Err(LockError::Held(Some(pid))) if pid == self.pid())
     }
 }
 
@@ -114,7 +114,7 @@ mod tests {
     fn the_process_that_holds_the_lock_is_found_and_no_other_one() {
         let folder = tempfile::tempdir().unwrap();
         assert!(Holder::find(folder.path()).unwrap().is_none(), "there is no lock");
-        let mut lock = LockFile::take(&folder.path().join(LOCK_FILE)).unwrap();
+        let mut lock = LockFile::acquire(&folder.path().join(LOCK_FILE)).unwrap();
         lock.name_this_process().unwrap();
 
         let holder = Holder::find(folder.path()).unwrap().unwrap();
@@ -130,7 +130,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(LOCK_FILE);
         let mut other = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
-        let _lock = LockFile::take(&file).unwrap();
+        let _lock = LockFile::acquire(&file).unwrap();
         fs::write(&file, format!("{:<10}\n", other.id())).unwrap();
 
         let found = Holder::find(folder.path()).unwrap();

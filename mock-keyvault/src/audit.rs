@@ -279,9 +279,9 @@ pub(crate) fn request_uri(host: &str, uri: &http::Uri) -> String {
 }
 
 /// The message of a refusal, cut before it quotes a body.
-pub(crate) fn described(words: &str) -> String {
-    let quotes_a_body = words.starts_with("The request body");
-    let start = if quotes_a_body { words.split(':').next().unwrap_or_default() } else { words };
+pub(crate) fn described(message: &str) -> String {
+    let quotes_a_body = message.starts_with("The request body");
+    let start = if quotes_a_body { message.split(':').next().unwrap_or_default() } else { message };
     cut(start)
 }
 
@@ -410,10 +410,10 @@ mod tests {
 
     #[test]
     fn a_message_is_cut_before_it_quotes_a_body() {
-        let words =
+        let message =
             "The request body is not what this operation takes: invalid type: string \"s3cret\"";
 
-        assert_eq!(described(words), "The request body is not what this operation takes");
+        assert_eq!(described(message), "The request body is not what this operation takes");
         assert_eq!(
             described("Invalid length of 'value': 3 bytes."),
             "Invalid length of 'value': 3 bytes."

@@ -48,9 +48,9 @@ pub(crate) async fn answer(
     };
     let peer = head.extensions.get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip());
     let caller = auth::caller(&app.issuer, app.accept_any_token, &head.headers);
-    let asked = operation::asked(&head.method, head.uri.path());
-    let Ok(known) = &asked else {
-        let refused = admitted(&app.vaults, &vault, &query, caller, peer).err().or(asked.err());
+    let matched = operation::match_path(&head.method, head.uri.path());
+    let Ok(known) = &matched else {
+        let refused = admitted(&app.vaults, &vault, &query, caller, peer).err().or(matched.err());
         return refused
             .map_or_else(|| StatusCode::NOT_FOUND.into_response(), IntoResponse::into_response);
     };
@@ -82,10 +82,10 @@ pub(crate) async fn answer(
         vault,
         host: site.host.clone(),
         query,
-        asked: known.clone(),
+        matched: known.clone(),
         used: Arc::default(),
     };
-    let uses_key = context.asked.route.operation.uses_key();
+    let uses_key = context.matched.route.operation.uses_key();
     let allowed = allowed(&context, caller, peer);
     (call.is_allowed, call.by_roles) = decision(&allowed);
     let allowed = match allowed {
@@ -154,8 +154,8 @@ fn allowed(
     peer: Option<IpAddr>,
 ) -> Result<Granted, ApiError> {
     let caller = admitted(&context.vaults, &context.vault, &context.query, caller, peer)?;
-    let route = context.asked.route;
-    let key = context.asked.key.as_deref();
+    let route = context.matched.route;
+    let key = context.matched.key.as_deref();
     let granted = context.vaults.authorize(&context.vault, &caller, route.permission, key)?;
     if !route.served {
         return Err(not_served(route.operation));
@@ -181,12 +181,12 @@ fn is_throttled(app: &App, context: &Context, is_counted: bool) -> bool {
     if app.throttle.limits().is_none() {
         return false;
     }
-    let operation = context.asked.route.operation;
+    let operation = context.matched.route.operation;
     let creates = matches!(
         operation,
         Operation::CreateKey | Operation::ImportKey | Operation::RestoreKey | Operation::RotateKey
     );
-    let name = context.asked.key.as_deref().and_then(|name| name.parse().ok());
+    let name = context.matched.key.as_deref().and_then(|name| name.parse().ok());
     let at = name.map(|name| KeyReference { name, version: None });
     let found = at.and_then(|at| context.vaults.key(&context.vault, &at).ok());
     let weight = match found {
@@ -195,7 +195,7 @@ fn is_throttled(app: &App, context: &Context, is_counted: bool) -> bool {
                 KeyShape::Rsa(size) => Some(size.bits()),
                 KeyShape::Ec(_) => None,
             };
-            Weight::of(creates, view.version.kty.in_hsm(), bits)
+            Weight::new(creates, view.version.kty.in_hsm(), bits)
         }
         // A key that does not exist yet counts as a key in software.
         None => Weight { creates, ..Weight::PLAIN },

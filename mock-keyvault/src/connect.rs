@@ -45,7 +45,7 @@ pub(crate) fn answer(app: &App, request: &Request<Body>) -> Response {
 fn leads_here(app: &App, target: &Authority) -> bool {
     let (name, port) = (target.name(), target.port().unwrap_or(HTTPS));
     let is_own = port == app.port;
-    if Site::of(name).is_named() || app.host_router.knows(name) {
+    if Site::from_host(name).is_named() || app.host_router.knows(name) {
         // A local name only means this machine, and its port may be mapped to the listener's port.
         return name.ends_with(".localhost") || port == HTTPS || is_own;
     }

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
-use crate::model::error::{Misfit, VaultError};
+use crate::model::error::{AlgorithmMismatch, VaultError};
 use crate::model::key::KeyOperation;
 use crate::model::{Caller, KeyReference};
 use azure_emulator_core::identity::TokenRefused;
@@ -303,8 +303,8 @@ fn of_vault(error: &VaultError, host: Option<&String>) -> WireError {
         VaultError::DecryptionFailed => {
             bad("Unable to decrypt specified value with this key.".to_owned())
         }
-        VaultError::Incompatible { key, algorithm, misfit } => {
-            bad(incompatible(&kid(key), algorithm, *misfit))
+        VaultError::Incompatible { key, algorithm, mismatch } => {
+            bad(incompatible(&kid(key), algorithm, *mismatch))
         }
         VaultError::UnsupportedOperations { asked, supported } => {
             bad(unsupported_operations(asked, supported))
@@ -396,17 +396,17 @@ fn key_not_found(named: impl fmt::Display) -> String {
     )
 }
 
-fn incompatible(kid: &str, algorithm: &str, misfit: Misfit) -> String {
-    match misfit {
-        Misfit::Curve { found, needs } => format!(
+fn incompatible(kid: &str, algorithm: &str, mismatch: AlgorithmMismatch) -> String {
+    match mismatch {
+        AlgorithmMismatch::Curve { found, needs } => format!(
             "Key and signing algorithm are incompatible. Key {kid} uses curve '{found}', and algorithm '{algorithm}' can only be used with curve '{needs}'."
         ),
         // No recorded answer of the next two is known; they follow the one above.
-        Misfit::NeedsRsa(kty) => format!(
+        AlgorithmMismatch::NeedsRsa(kty) => format!(
             "Key and algorithm are incompatible. Key {kid} is of type '{}', and algorithm '{algorithm}' can only be used with a key of type 'RSA' or 'RSA-HSM'.",
             kty.as_str()
         ),
-        Misfit::NeedsEc(kty) => format!(
+        AlgorithmMismatch::NeedsEc(kty) => format!(
             "Key and signing algorithm are incompatible. Key {kid} is of type '{}', and algorithm '{algorithm}' can only be used with a key of type 'EC' or 'EC-HSM'.",
             kty.as_str()
         ),

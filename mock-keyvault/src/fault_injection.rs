@@ -41,11 +41,11 @@ pub(crate) fn class_of(site: &Site, request: &Request<Body>) -> String {
     let start = path.split('/').find(|part| !part.is_empty()).unwrap_or_default();
     let is_keys = matches!(start.to_ascii_lowercase().as_str(), "keys" | "deletedkeys");
     if is_keys && matches!(site.role, Role::Vault(_) | Role::Both) {
-        let asked = operation::asked(request.method(), path);
-        return asked
+        let matched = operation::match_path(request.method(), path);
+        return matched
             .map_or_else(|_| OTHER.to_owned(), |known| format!("keys/{}", known.route.operation));
     }
-    if ManagedEndpoint::of(path).is_some() {
+    if ManagedEndpoint::from_path(path).is_some() {
         return ISSUER.to_owned();
     }
     if matches!(start.to_ascii_lowercase().as_str(), "subscriptions" | "providers" | "tenants") {
@@ -102,8 +102,8 @@ fn refusal(class: &str, status: StatusCode, retry_after: Option<u64>) -> Respons
         } else {
             "invalid_request"
         };
-        let words = "A fault that was asked for.";
-        (status, axum::Json(json!({"error": error, "error_description": words}))).into_response()
+        let message = "A fault that was asked for.";
+        (status, axum::Json(json!({"error": error, "error_description": message}))).into_response()
     } else {
         WireError::of_status(status).into_response()
     };

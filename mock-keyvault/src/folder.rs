@@ -62,7 +62,7 @@ impl Folder {
         });
         Ok(Self {
             path: path.to_owned(),
-            disk_space: Arc::new(DiskSpace::of(path)),
+            disk_space: Arc::new(DiskSpace::without_reserve(path)),
             _lock: locked?,
             _temporary: None,
         })
@@ -136,7 +136,7 @@ impl Folder {
 }
 
 fn lock(folder: &Path) -> Result<LockFile, FolderError> {
-    LockFile::take(&folder.join(LOCK_FILE)).map_err(|error| match error {
+    LockFile::acquire(&folder.join(LOCK_FILE)).map_err(|error| match error {
         LockError::Held(_) => FolderError::InUse(folder.to_owned()),
         LockError::Io(error) => error.into(),
     })

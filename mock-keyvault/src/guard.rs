@@ -65,7 +65,7 @@ impl Guard {
         name.parse::<IpAddr>().is_ok()
             || lower == "localhost"
             || lower.ends_with(".localhost")
-            || Site::of(host).is_public()
+            || Site::from_host(host).is_public()
             || self.is_alias(name)
     }
 

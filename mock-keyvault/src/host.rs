@@ -44,7 +44,7 @@ enum Naming {
 
 impl Site {
     /// The site that this Host header names. A dot at the end, which marks an absolute name, changes nothing.
-    pub(crate) fn of(host: &str) -> Self {
+    pub(crate) fn from_host(host: &str) -> Self {
         let name = without_port(host).to_ascii_lowercase();
         let name = name.strip_suffix('.').unwrap_or(&name);
         let vault = |name: &str| name.parse().map_or(Role::Nothing, Role::Vault);
@@ -162,7 +162,7 @@ mod tests {
 
     #[track_caller]
     fn check(host: &str, vault: Option<&str>, authority: &str, resource: &str) {
-        let site = Site::of(host);
+        let site = Site::from_host(host);
 
         assert_eq!(site.vault().map(|name| name.to_string()).as_deref(), vault, "{host}");
         assert_eq!(site.authority(), authority);
@@ -203,7 +203,7 @@ mod tests {
             ("a-b.vault.azure.net", "/subscriptions/s", false, "https://kv1.vault.azure.net/"),
             ("login.localhost:1", "/subscriptions/s", false, "https://kv1.vault.localhost:1/"),
         ] {
-            let site = Site::of(host);
+            let site = Site::from_host(host);
             assert_eq!(site.is_of_arm(path), is_arm, "{host} {path}");
             assert_eq!(site.managed_vault_uri(&vault), uri);
         }

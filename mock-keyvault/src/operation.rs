@@ -155,7 +155,7 @@ pub const OPERATIONS: &[Route] = &[
 
 /// The operation of a request, with the names as the client sent them.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct PathMatch {
     pub(crate) route: &'static Route,
     pub(crate) key: Option<String>,
     pub(crate) version: Option<String>,
@@ -220,7 +220,7 @@ impl fmt::Display for Operation {
 }
 
 /// Finds the operation of a method and a path.
-pub(crate) fn asked(method: &Method, path: &str) -> Result<Asked, ApiError> {
+pub(crate) fn match_path(method: &Method, path: &str) -> Result<PathMatch, ApiError> {
     let not_found = || ApiError::NotFound(path.to_owned());
     let decoded: Result<Vec<String>, ApiError> = path
         .split('/')
@@ -239,7 +239,7 @@ pub(crate) fn asked(method: &Method, path: &str) -> Result<Asked, ApiError> {
             return Err(ApiError::MethodNotAllowed { method, path });
         };
         let route = operation.route().ok_or_else(not_found)?;
-        Ok(Asked { route, key: key.map(str::to_owned), version: version.map(str::to_owned) })
+        Ok(PathMatch { route, key: key.map(str::to_owned), version: version.map(str::to_owned) })
     };
     match segments.as_slice() {
         ["keys"] => named(&[(Method::GET, Operation::ListKeys)], None, None),
@@ -342,10 +342,10 @@ mod tests {
 
     #[track_caller]
     fn check(method: &Method, path: &str, operation: Operation, at: (Option<&str>, Option<&str>)) {
-        let asked = asked(method, path).unwrap();
+        let matched = match_path(method, path).unwrap();
 
-        assert_eq!(asked.route.operation, operation, "{path}");
-        assert_eq!((asked.key.as_deref(), asked.version.as_deref()), at, "{path}");
+        assert_eq!(matched.route.operation, operation, "{path}");
+        assert_eq!((matched.key.as_deref(), matched.version.as_deref()), at, "{path}");
     }
 
     #[test]
@@ -368,23 +368,27 @@ mod tests {
         for route in OPERATIONS {
             let path = route.path.replace("{name}", "k").replace("{version}", &"0".repeat(32));
             let method = Method::from_bytes(route.method.as_bytes()).unwrap();
-            assert_eq!(asked(&method, &path).unwrap().route.operation, route.operation, "{path}");
+            assert_eq!(
+                match_path(&method, &path).unwrap().route.operation,
+                route.operation,
+                "{path}"
+            );
         }
     }
 
     #[test]
     fn an_unknown_path_and_a_wrong_method_are_refused_differently() {
-        assert!(matches!(asked(&Method::GET, "/x"), Err(ApiError::NotFound(_))));
-        assert!(matches!(asked(&Method::GET, "/keys/k/v/x"), Err(ApiError::NotFound(_))));
-        assert!(matches!(asked(&Method::GET, "/secrets/s"), Err(ApiError::NotServed(_))));
-        let wrong = asked(&Method::POST, "/keys");
+        assert!(matches!(match_path(&Method::GET, "/x"), Err(ApiError::NotFound(_))));
+        assert!(matches!(match_path(&Method::GET, "/keys/k/v/x"), Err(ApiError::NotFound(_))));
+        assert!(matches!(match_path(&Method::GET, "/secrets/s"), Err(ApiError::NotServed(_))));
+        let wrong = match_path(&Method::POST, "/keys");
         assert!(matches!(wrong, Err(ApiError::MethodNotAllowed { .. })));
     }
 
     proptest! {
         #[test]
         fn no_path_panics(path in "(/[a-z%0-9A-F]{0,6}){0,6}") {
-            let _ = asked(&Method::GET, &path);
+            let _ = match_path(&Method::GET, &path);
         }
     }
 }

@@ -92,8 +92,8 @@ const NOTHING: &str = "nothing";
 
 /// Examines the data folder of a vault that no process has open.
 pub fn examine(folder: &Path) -> Result<VaultRepair, RepairError> {
-    let look = rows::look(folder)?;
-    if !look.has_journal {
+    let state = rows::examine(folder)?;
+    if !state.has_journal {
         return Err(if folder.join("vaults").exists() {
             RepairError::OldFormat(folder.to_owned())
         } else {
@@ -109,7 +109,7 @@ pub fn examine(folder: &Path) -> Result<VaultRepair, RepairError> {
         _ => error.into(),
     })?;
     let repair = Repair::examine(folder, rows::TREES, key)?;
-    Ok(VaultRepair { repair, lacks_marker: look.lacks_marker, folder: locked })
+    Ok(VaultRepair { repair, lacks_marker: state.lacks_marker, folder: locked })
 }
 
 /// The name of the folder for the damaged files, with the present time.
@@ -120,7 +120,7 @@ pub fn aside_name(now: OffsetDateTime) -> String {
 
 impl RowsReport {
     /// Creates the report on a repair of any service.
-    pub fn of(repair: &Repair) -> io::Result<Self> {
+    pub fn new(repair: &Repair) -> io::Result<Self> {
         let survey = repair.survey();
         let mut faults: Vec<String> = survey.faults.iter().map(|fault| fault.0.clone()).collect();
         faults.extend(match repair.index() {
@@ -192,7 +192,7 @@ impl VaultRepair {
     /// The report of the repair that [`VaultRepair::apply`] would do.
     pub fn report(&self) -> Result<VaultReport, RepairError> {
         let (lost_keys, lost) = rows::lost(&self.repair)?;
-        Ok(VaultReport { rows: RowsReport::of(&self.repair)?, lost_keys, lost })
+        Ok(VaultReport { rows: RowsReport::new(&self.repair)?, lost_keys, lost })
     }
 
     /// An interrupted repair that this one has completed. Nothing has reported its losses yet.

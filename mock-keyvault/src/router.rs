@@ -54,7 +54,7 @@ async fn dispatch(State(app): State<Arc<App>>, request: Request<Body>) -> Respon
 
 /// The answer of the vault itself, without the routes of an embedding program.
 pub(crate) async fn behind_front(app: &Arc<App>, request: Request<Body>) -> Response {
-    let site = Site::of(host_of(&request).unwrap_or("localhost"));
+    let site = Site::from_host(host_of(&request).unwrap_or("localhost"));
     if request.uri().path().starts_with(admin::PREFIX) {
         return admin::answer(app, &site.host, request).await;
     }
@@ -80,7 +80,7 @@ fn embedded_routes(app: &App, request: &Request<Body>) -> Option<Router> {
     if request.extensions().get() == Some(&Wire::Plain) {
         return None;
     }
-    let authority = Authority::of(request)?;
+    let authority = Authority::from_request(request)?;
     app.host_router.router(authority.name(), request.uri().path())
 }
 
@@ -98,12 +98,12 @@ async fn answer(
     {
         return fault;
     }
-    if let Some(endpoint) = ManagedEndpoint::of(request.uri().path()) {
+    if let Some(endpoint) = ManagedEndpoint::from_path(request.uri().path()) {
         return managed_identity(app, site, endpoint, request);
     }
     if request.extensions().get() == Some(&Wire::Plain) {
-        let words = "This listener speaks TLS: use https:// in place of http://.\n";
-        return (StatusCode::BAD_REQUEST, words).into_response();
+        let message = "This listener speaks TLS: use https:// in place of http://.\n";
+        return (StatusCode::BAD_REQUEST, message).into_response();
     }
     if site.is_of_arm(request.uri().path()) {
         return arm::answer(app, site, request).await;

@@ -66,7 +66,7 @@ impl Weight {
     pub(crate) const PLAIN: Self = Self { creates: false, units: 1 };
 
     /// The weight of a call on a key. `rsa_bits` is `None` for an elliptic curve.
-    pub(crate) fn of(creates: bool, in_hsm: bool, rsa_bits: Option<u16>) -> Self {
+    pub(crate) fn new(creates: bool, in_hsm: bool, rsa_bits: Option<u16>) -> Self {
         let by_size = match rsa_bits {
             _ if creates => 1,
             Some(bits) if bits > 3072 => 8,
@@ -85,7 +85,7 @@ impl Throttle {
     /// Sets the limits of the vaults, or removes them.
     pub(crate) fn set(&self, limits: Option<Throttling>) {
         *self.lock() = State { limits, ..State::default() };
-        self.changes.tell(ChangeKind::Throttling, None);
+        self.changes.notify(ChangeKind::Throttling, None);
     }
 
     pub(crate) fn limits(&self) -> Option<Throttling> {
@@ -121,7 +121,7 @@ impl Throttle {
             // A probe reports too, so that the end of the window is reported later. In an empty window, answers will not change.
             let is_news = *used > 0 && state.full.insert(vault.clone(), end) != Some(end);
             if is_news {
-                self.changes.tell(ChangeKind::Throttling, Some(vault.as_str()));
+                self.changes.notify(ChangeKind::Throttling, Some(vault.as_str()));
             }
         }
         fits
@@ -133,7 +133,7 @@ impl Throttle {
         let mut state = self.lock();
         state.full.retain(|vault, end| {
             if *end <= now {
-                self.changes.tell(ChangeKind::Throttling, Some(vault.as_str()));
+                self.changes.notify(ChangeKind::Throttling, Some(vault.as_str()));
             }
             *end > now
         });
@@ -206,7 +206,7 @@ mod tests {
             (true, true, Some(2048), 10),
         ] {
             clock.advance(Duration::from_secs(10));
-            let weight = Weight::of(creates, in_hsm, bits);
+            let weight = Weight::new(creates, in_hsm, bits);
             assert_eq!(admitted(&throttle, &vault, weight), count, "{weight:?}");
         }
     }
@@ -215,16 +215,16 @@ mod tests {
     fn calls_add_up_by_weight_and_vaults_are_counted_separately() {
         let (throttle, _, vault) = throttle();
         throttle.set(Some(Throttling::PUBLISHED));
-        let large = Weight::of(false, true, Some(4096));
+        let large = Weight::new(false, true, Some(4096));
 
         // The example of the published page.
         for _ in 0..248 {
             assert!(throttle.admits(&vault, large, true));
         }
-        assert_eq!(admitted(&throttle, &vault, Weight::of(false, true, Some(2048))), 16);
+        assert_eq!(admitted(&throttle, &vault, Weight::new(false, true, Some(2048))), 16);
         assert!(throttle.admits(&"other".parse().unwrap(), large, true));
         assert!(
-            throttle.admits(&vault, Weight::of(true, false, None), true),
+            throttle.admits(&vault, Weight::new(true, false, None), true),
             "creations are counted separately"
         );
     }
@@ -235,7 +235,7 @@ mod tests {
         let (changes, vault) = (Changes::default(), VaultName::local());
         let throttle = Throttle::new(clock.clone(), &changes);
         throttle.set(Some(Throttling { transactions: 10, ..Throttling::PUBLISHED }));
-        let heavy = Weight::of(false, false, Some(4096));
+        let heavy = Weight::new(false, false, Some(4096));
         for _ in 0..5 {
             assert!(throttle.admits(&vault, Weight::PLAIN, true));
         }
@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(throttle.next_end(), None);
         assert_eq!(changes.generation(), before + 2);
         // The call is too heavy for any window, so the end of a window does not matter.
-        let heavier = Weight::of(false, true, Some(4096));
+        let heavier = Weight::new(false, true, Some(4096));
         assert!(!throttle.admits(&vault, heavier, false));
         assert_eq!((changes.generation(), throttle.next_end()), (before + 2, None));
     }

@@ -118,7 +118,7 @@ async fn rows_of_the_vault(app: &App) -> Vec<Finding> {
     match vault.check_rows().await {
         // The repair of the emulator's data folder also repairs the folder of its vault.
         Ok(check) => {
-            let repair = RepairCommand::of("sealyard", app.endpoints.data_dir());
+            let repair = RepairCommand::new("sealyard", app.endpoints.data_dir());
             findings_of_rows(&check, whose, &repair)
         }
         Err(error) => {

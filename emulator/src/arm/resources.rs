@@ -26,7 +26,8 @@ pub(super) async fn list(
     group: Option<&ResourceGroup>,
     uri: &Uri,
 ) -> Result<Response, ArmError> {
-    let list = ResourceList::of(uri.query().unwrap_or_default()).map_err(RequestError::from)?;
+    let list =
+        ResourceList::from_query(uri.query().unwrap_or_default()).map_err(RequestError::from)?;
     let mut all = Vec::new();
     for of_type in TYPES {
         all.extend(of_type.shown(context, group).await?);

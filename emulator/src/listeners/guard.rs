@@ -177,7 +177,7 @@ impl Guard {
 /// Whether a request names a registry as the public service does. An attacker cannot resolve such a name to this machine, and
 /// no page is served under one.
 fn names_a_registry(request: &Request) -> bool {
-    Authority::of(request).is_some_and(|authority| is_registry_name(authority.name()))
+    Authority::from_request(request).is_some_and(|authority| is_registry_name(authority.name()))
 }
 
 impl fmt::Debug for Guard {

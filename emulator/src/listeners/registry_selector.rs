@@ -37,7 +37,7 @@ impl RegistrySelector {
     }
 
     fn registry(&self, request: &Request) -> Result<Registry, ErrorReply> {
-        let authority = Authority::of(request);
+        let authority = Authority::from_request(request);
         let named = authority.as_ref().and_then(|authority| registry_named(authority.name()));
         let name = named.unwrap_or(&self.own);
         self.registries.get(name).ok_or_else(|| unknown(name))

@@ -235,7 +235,8 @@ mod tests {
     fn a_new_file_that_could_not_be_created_is_created_later() {
         let folder = tempfile::tempdir().unwrap();
         let mut writer =
-            Writer::open(folder.path(), Arc::new(DiskSpace::of(folder.path()))).unwrap();
+            Writer::open(folder.path(), Arc::new(DiskSpace::without_reserve(folder.path())))
+                .unwrap();
         let long = "x".repeat(usize::try_from(LIMITS.bytes).unwrap());
         writer.write(&long, true).unwrap();
         // The state after an attempt that found no room for the new file.
@@ -255,7 +256,8 @@ mod tests {
         fs::write(folder.path().join(FORMER_PREVIOUS), "0\n").unwrap();
 
         let mut writer =
-            Writer::open(folder.path(), Arc::new(DiskSpace::of(folder.path()))).unwrap();
+            Writer::open(folder.path(), Arc::new(DiskSpace::without_reserve(folder.path())))
+                .unwrap();
         writer.write(&2, true).unwrap();
 
         assert_eq!(text(folder.path(), CURRENT), "1\n2\n");

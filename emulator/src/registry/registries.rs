@@ -120,7 +120,7 @@ impl Registries {
         registries.ensure_groups().await?;
         registries.adopt_leaving().await?;
         let store = Arc::clone(&registries.0.common.store);
-        store.wait_at_most(PROOF_LIMIT);
+        store.set_proof_timeout(PROOF_LIMIT);
         tokio::spawn(sweep_after_start(store));
         Ok(registries)
     }
@@ -132,7 +132,7 @@ impl Registries {
 
     /// Marks the stored rows as checked or not: for tests. Changes do not wait for the real check.
     pub fn pretend_proven(&self, proven: bool) {
-        self.common().store.wait_at_most(Duration::ZERO);
+        self.common().store.set_proof_timeout(Duration::ZERO);
         self.common().store.pretend_proven(proven);
     }
 

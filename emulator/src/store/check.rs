@@ -15,6 +15,6 @@ impl Store {
 
     /// The command that repairs the data folder. The emulator must be stopped first.
     pub fn repair_command(&self) -> RepairCommand {
-        RepairCommand::of("sealyard", self.layout.root())
+        RepairCommand::new("sealyard", self.layout.root())
     }
 }

@@ -56,8 +56,8 @@ impl Store {
     }
 
     /// From now on a change waits no longer than this for the check of the rows: [`StoreError::NotProven`] then.
-    pub fn wait_at_most(&self, limit: Duration) {
-        self.database.durable().wait_at_most(limit);
+    pub fn set_proof_timeout(&self, limit: Duration) {
+        self.database.durable().set_proof_timeout(limit);
     }
 
     /// Ends the check of the rows, and all waits for it: the program stops.

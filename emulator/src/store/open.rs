@@ -83,7 +83,7 @@ impl LockedFolder {
     /// opening them migrates them or refuses the folder; and on a nearly full device, where each of them could use the space
     /// that the other counts on.
     pub fn must_open_first(&self) -> bool {
-        let has_space = DiskSpace::of(self.layout.root()).has_space_for_two_starts();
+        let has_space = DiskSpace::without_reserve(self.layout.root()).has_space_for_two_starts();
         self.marker.format_version == OLD_FORMAT_VERSION || !has_space.unwrap_or(false)
     }
 
@@ -126,7 +126,7 @@ impl Store {
 }
 
 fn marker_is_damaged(layout: &Layout) -> StoreError {
-    let repair = RepairCommand::of("sealyard", layout.root()).to_string();
+    let repair = RepairCommand::new("sealyard", layout.root()).to_string();
     OpenError::Marker { file: layout.marker(), repair }.into()
 }
 
@@ -149,7 +149,7 @@ fn open_rows(
         write_marker(layout, true, durability)?;
         is_new = true;
     }
-    let repair = RepairCommand::of("sealyard", layout.root()).to_string();
+    let repair = RepairCommand::new("sealyard", layout.root()).to_string();
     let restorer = Restorer::new(layout);
     let options = OpenOptions {
         folder: layout.root(),
@@ -167,7 +167,7 @@ fn open_rows(
         // Damage of format 1 can hide rows, so files without a row are kept.
         let migrated = durable::migrate(&options, &old, true)?;
         if migrated.rows == 0 && has_files(layout)? {
-            durable::give_up_migration(&options);
+            durable::abandon_migration(&options);
             let words = "it holds no rows, but there are files that rows have named";
             let error = io::Error::new(io::ErrorKind::InvalidData, words);
             return Err(durable::old_error(&old, error).into());
@@ -175,7 +175,7 @@ fn open_rows(
     }
     let database = Database::open(&options).inspect_err(|_| {
         if migrating {
-            durable::give_up_migration(&options);
+            durable::abandon_migration(&options);
         }
     })?;
     if is_new || migrating || is_assumed {
@@ -277,7 +277,7 @@ pub(super) fn key_for_repair(layout: &Layout) -> Result<RowsKey, StoreError> {
 }
 
 fn take_lock(layout: &Layout) -> Result<LockFile, StoreError> {
-    let mut lock = LockFile::take(&layout.lock()).map_err(|error| match error {
+    let mut lock = LockFile::acquire(&layout.lock()).map_err(|error| match error {
         LockError::Held(pid) => StoreError::InUse { path: layout.root().to_owned(), pid },
         LockError::Io(error) => error.into(),
     })?;

@@ -81,7 +81,7 @@ impl RowsRepair {
 
     /// The findings.
     pub fn report(&self) -> Result<RowsReport, StoreError> {
-        Ok(RowsReport::of(&self.repair)?)
+        Ok(RowsReport::new(&self.repair)?)
     }
 
     /// Descriptions of the lost things whose names are still known.

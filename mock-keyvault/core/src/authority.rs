@@ -30,7 +30,7 @@ pub struct AuthorityError;
 
 impl Authority {
     /// The host that a client used, parsed; `None` if the text cannot be a host.
-    pub fn of<B>(request: &Request<B>) -> Option<Self> {
+    pub fn from_request<B>(request: &Request<B>) -> Option<Self> {
         host_of(request)?.parse().ok()
     }
 

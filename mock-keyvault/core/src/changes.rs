@@ -1,7 +1,7 @@
 //! Notifies listeners that a vault may now answer differently: a key, vault, role, principal or fault has changed.
 //!
 //! Each module whose state decides an answer owns a clone of [`Changes`] and tells it of a change after the change is in
-//! memory. Modules with a lock around their state return its write guard as [`Telling`], so that every change is told.
+//! memory. Modules with a lock around their state return its write guard as [`NotifyingGuard`], so that no change goes unreported.
 //! The admin API streams the changes, and the registry subscribes to that stream.
 //!
 //! A notification does not prove that anything changed: the listener asks the vault to find out. This module knows
@@ -56,16 +56,16 @@ pub struct Change {
     pub vault: Option<String>,
 }
 
-/// The write guard of a lock whose contents decide answers. It tells of the change after it has released the lock.
+/// The write guard of a lock whose contents decide answers. It reports the change after it has released the lock.
 #[derive(Debug)]
-pub struct Telling<'a, T> {
-    // Fields drop in this order: readers see the change before it is told.
+pub struct NotifyingGuard<'a, T> {
+    // Fields drop in this order: readers see the change before it is reported.
     guard: RwLockWriteGuard<'a, T>,
-    _teller: Teller<'a>,
+    _notify: NotifyOnDrop<'a>,
 }
 
 #[derive(Debug)]
-struct Teller<'a> {
+struct NotifyOnDrop<'a> {
     changes: &'a Changes,
     kind: ChangeKind,
     vault: Option<String>,
@@ -78,8 +78,8 @@ impl Default for Changes {
 }
 
 impl Changes {
-    /// Tells of a change. `vault` is the only vault that it concerns, if it concerns only one.
-    pub fn tell(&self, kind: ChangeKind, vault: Option<&str>) {
+    /// Notifies all listeners of a change. `vault` is the only vault that it concerns, if it concerns only one.
+    pub fn notify(&self, kind: ChangeKind, vault: Option<&str>) {
         let mut generation = self.lock();
         *generation += 1;
         let change = Change { generation: *generation, kind, vault: vault.map(str::to_owned) };
@@ -87,15 +87,15 @@ impl Changes {
         let _ = self.0.live.send(change);
     }
 
-    /// Wraps a write guard so that the change is told when the guard is dropped.
-    pub fn telling<'a, T>(
+    /// Wraps a write guard so that the change is reported when the guard is dropped.
+    pub fn notifying<'a, T>(
         &'a self,
         guard: RwLockWriteGuard<'a, T>,
         kind: ChangeKind,
         vault: Option<&str>,
-    ) -> Telling<'a, T> {
+    ) -> NotifyingGuard<'a, T> {
         let vault = vault.map(str::to_owned);
-        Telling { guard, _teller: Teller { changes: self, kind, vault } }
+        NotifyingGuard { guard, _notify: NotifyOnDrop { changes: self, kind, vault } }
     }
 
     /// How many changes there were since the start.
@@ -116,7 +116,7 @@ impl Changes {
     }
 }
 
-impl<T> Deref for Telling<'_, T> {
+impl<T> Deref for NotifyingGuard<'_, T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -124,15 +124,15 @@ impl<T> Deref for Telling<'_, T> {
     }
 }
 
-impl<T> DerefMut for Telling<'_, T> {
+impl<T> DerefMut for NotifyingGuard<'_, T> {
     fn deref_mut(&mut self) -> &mut T {
         &mut self.guard
     }
 }
 
-impl Drop for Teller<'_> {
+impl Drop for NotifyOnDrop<'_> {
     fn drop(&mut self) {
-        self.changes.tell(self.kind, self.vault.as_deref());
+        self.changes.notify(self.kind, self.vault.as_deref());
     }
 }
 
@@ -145,10 +145,10 @@ mod tests {
     #[test]
     fn a_subscriber_gets_the_generation_and_every_change_after_it() {
         let changes = Changes::default();
-        changes.tell(ChangeKind::Role, None);
+        changes.notify(ChangeKind::Role, None);
 
         let (generation, mut live) = changes.subscribe();
-        changes.tell(ChangeKind::Vault, Some("local"));
+        changes.notify(ChangeKind::Vault, Some("local"));
 
         assert_eq!(generation, 1);
         let expected =
@@ -161,7 +161,7 @@ mod tests {
     fn listeners_are_notified_when_the_write_guard_is_dropped() {
         let (changes, lock) = (Changes::default(), RwLock::new(1));
 
-        let mut guard = changes.telling(lock.write().unwrap(), ChangeKind::Role, None);
+        let mut guard = changes.notifying(lock.write().unwrap(), ChangeKind::Role, None);
         *guard = 2;
         assert_eq!(changes.generation(), 0);
         drop(guard);

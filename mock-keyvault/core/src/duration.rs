@@ -164,7 +164,7 @@ mod tests {
 
     use super::*;
 
-    fn of(text: &str) -> IsoDuration {
+    fn parse(text: &str) -> IsoDuration {
         text.parse().unwrap()
     }
 
@@ -173,9 +173,9 @@ mod tests {
         for text in
             ["P30D", "P18M", "P2Y", "P1M", "P1Y10D", "PT48H", "P2W", "P1Y2M3DT4H5M6S", "PT0S"]
         {
-            assert_eq!(of(text).to_string(), text);
+            assert_eq!(parse(text).to_string(), text);
         }
-        assert_eq!(of("P007DT0H").to_string(), "P7D");
+        assert_eq!(parse("P007DT0H").to_string(), "P7D");
     }
 
     #[test]
@@ -208,28 +208,28 @@ mod tests {
     fn a_day_that_the_month_lacks_becomes_its_last_day_and_leap_days_count() {
         let end_of_january = datetime!(2024-01-31 12:00 UTC);
 
-        assert_eq!(of("P1M").after(end_of_january), Some(datetime!(2024-02-29 12:00 UTC)));
-        assert_eq!(of("P13M").after(end_of_january), Some(datetime!(2025-02-28 12:00 UTC)));
+        assert_eq!(parse("P1M").after(end_of_january), Some(datetime!(2024-02-29 12:00 UTC)));
+        assert_eq!(parse("P13M").after(end_of_january), Some(datetime!(2025-02-28 12:00 UTC)));
         assert_eq!(
-            of("P1Y").after(datetime!(2024-02-29 0:00 UTC)),
+            parse("P1Y").after(datetime!(2024-02-29 0:00 UTC)),
             Some(datetime!(2025-02-28 0:00 UTC))
         );
         assert_eq!(
-            of("P2M").before(datetime!(2024-04-30 0:00 UTC)),
+            parse("P2M").before(datetime!(2024-04-30 0:00 UTC)),
             Some(datetime!(2024-02-29 0:00 UTC))
         );
-        assert_eq!(of("P1M1D").after(end_of_january), Some(datetime!(2024-03-01 12:00 UTC)));
-        assert_eq!(of("P99999Y").after(end_of_january), None);
+        assert_eq!(parse("P1M1D").after(end_of_january), Some(datetime!(2024-03-01 12:00 UTC)));
+        assert_eq!(parse("P99999Y").after(end_of_january), None);
     }
 
     #[test]
     fn the_shortest_month_is_february() {
         const DAY: i64 = 86_400;
 
-        assert_eq!(of("P1M").shortest_seconds(), 28 * DAY);
-        assert_eq!(of("P1Y").shortest_seconds(), 365 * DAY);
-        assert_eq!(of("P1W").shortest_seconds(), 7 * DAY);
-        assert_eq!(of("PT48H").shortest_seconds(), 2 * DAY);
+        assert_eq!(parse("P1M").shortest_seconds(), 28 * DAY);
+        assert_eq!(parse("P1Y").shortest_seconds(), 365 * DAY);
+        assert_eq!(parse("P1W").shortest_seconds(), 7 * DAY);
+        assert_eq!(parse("PT48H").shortest_seconds(), 2 * DAY);
     }
 
     proptest! {

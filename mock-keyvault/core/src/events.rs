@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     fn opened(path: &Path) -> EventLog {
-        EventLog::open(path, Arc::new(DiskSpace::of(path.parent().unwrap()))).unwrap()
+        EventLog::open(path, Arc::new(DiskSpace::without_reserve(path.parent().unwrap()))).unwrap()
     }
 
     fn event(version: &str) -> KeyEvent {

@@ -186,7 +186,7 @@ mod tests {
     const SMALL: Limits = Limits { bytes: 10, old_files: 2 };
 
     fn opened(path: &Path, limits: Limits) -> io::Result<Lines> {
-        let disk_space = Arc::new(DiskSpace::of(path.parent().unwrap()));
+        let disk_space = Arc::new(DiskSpace::without_reserve(path.parent().unwrap()));
         Lines::open(path, limits, disk_space, Purpose::Audit)
     }
 

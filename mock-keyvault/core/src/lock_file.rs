@@ -23,7 +23,7 @@ pub enum LockError {
 
 impl LockFile {
     /// Acquires the lock, and creates a missing file with access only for the owner. Does not wait.
-    pub fn take(path: &Path) -> Result<Self, LockError> {
+    pub fn acquire(path: &Path) -> Result<Self, LockError> {
         let mut options = std::fs::OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut file = fs::OpenOptions::from_options(options).open(path).map_err(LockError::Io)?;
@@ -63,10 +63,10 @@ mod tests {
     fn a_lock_is_held_once_and_names_its_holder() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
-        let mut held = LockFile::take(&path).unwrap();
+        let mut held = LockFile::acquire(&path).unwrap();
         held.name_this_process().unwrap();
 
-        let refused = LockFile::take(&path).unwrap_err();
+        let refused = LockFile::acquire(&path).unwrap_err();
 
         assert!(
             matches!(refused, LockError::Held(Some(id)) if id == std::process::id()),
@@ -78,12 +78,12 @@ mod tests {
     fn a_released_lock_is_free_even_if_a_child_process_has_the_file_open() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("lock");
-        let held = LockFile::take(&path).unwrap();
+        let held = LockFile::acquire(&path).unwrap();
         let of_child = held.0.file().try_clone().unwrap();
 
         drop(held);
 
-        LockFile::take(&path).unwrap();
+        LockFile::acquire(&path).unwrap();
         drop(of_child);
     }
 }

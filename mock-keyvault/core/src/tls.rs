@@ -134,7 +134,7 @@ impl LocalAuthority {
     ///
     /// A connection that asks for one of our names gets a leaf for it. Any other gets a leaf with all names.
     pub fn server_config(&self, aliases: &[String]) -> Result<Arc<ServerConfig>, TlsError> {
-        let leaves = Leaves::new(self, aliases)?;
+        let leaves = LeafCertificates::new(self, aliases)?;
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()?
             .with_no_client_auth()
@@ -184,7 +184,7 @@ impl std::fmt::Debug for LocalAuthority {
 }
 
 /// The leaves of one listener, chosen by the name that the client asks for.
-struct Leaves {
+struct LeafCertificates {
     issuer: Arc<Issuer<'static, KeyPair>>,
     authority: CertificateDer<'static>,
     clock: Clock,
@@ -193,7 +193,7 @@ struct Leaves {
     made: Mutex<HashMap<String, Arc<CertifiedKey>>>,
 }
 
-impl Leaves {
+impl LeafCertificates {
     fn new(authority: &LocalAuthority, aliases: &[String]) -> Result<Self, TlsError> {
         let mut names: Vec<String> = NAMES.iter().map(|name| (*name).to_owned()).collect();
         for alias in aliases {
@@ -246,14 +246,14 @@ impl Leaves {
     }
 }
 
-impl ResolvesServerCert for Leaves {
+impl ResolvesServerCert for LeafCertificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let named = hello.server_name().and_then(|asked| self.named(asked));
         Some(named.unwrap_or_else(|| Arc::clone(&self.fallback)))
     }
 }
 
-impl std::fmt::Debug for Leaves {
+impl std::fmt::Debug for LeafCertificates {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Leaves").field("names", &self.names).finish_non_exhaustive()
     }

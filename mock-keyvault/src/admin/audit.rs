@@ -29,9 +29,9 @@ struct Filter {
 
 pub(super) fn answer(app: &App, request: &Request<Body>) -> Result<Response, AdminError> {
     only(&Method::GET, request)?;
-    let filter = Filter::of(request)?;
+    let filter = Filter::from_request(request)?;
     let mut calls: Vec<Call> =
-        app.audit.calls().into_iter().filter(|call| filter.takes(call)).collect();
+        app.audit.calls().into_iter().filter(|call| filter.matches(call)).collect();
     if let Some(limit) = filter.limit {
         calls.drain(..calls.len().saturating_sub(limit));
     }
@@ -40,10 +40,10 @@ pub(super) fn answer(app: &App, request: &Request<Body>) -> Result<Response, Adm
 }
 
 impl Filter {
-    fn of(request: &Request<Body>) -> Result<Self, AdminError> {
+    fn from_request(request: &Request<Body>) -> Result<Self, AdminError> {
         let mut filter = Self::default();
         for (name, value) in query(request) {
-            let number = |words: &str| AdminError::Bad(format!("{name} must be {words}"));
+            let number = |message: &str| AdminError::Bad(format!("{name} must be {message}"));
             match name.as_str() {
                 "operation" => filter.operation = Some(known_operation(value)?),
                 "vault" => filter.vault = Some(value),
@@ -67,7 +67,7 @@ impl Filter {
         Ok(filter)
     }
 
-    fn takes(&self, call: &Call) -> bool {
+    fn matches(&self, call: &Call) -> bool {
         let same = |asked: &Option<String>, found: &str| {
             asked.as_ref().is_none_or(|asked| asked.eq_ignore_ascii_case(found))
         };

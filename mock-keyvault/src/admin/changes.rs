@@ -77,7 +77,7 @@ mod tests {
         let first = lines.next().await.unwrap();
 
         for _ in 0..1000 {
-            changes.tell(ChangeKind::Vault, Some("local"));
+            changes.notify(ChangeKind::Vault, Some("local"));
         }
         let (missed, next) = (lines.next().await.unwrap(), lines.next().await.unwrap());
 

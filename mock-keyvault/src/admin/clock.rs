@@ -39,8 +39,8 @@ pub(super) async fn answer(app: &Arc<App>, request: Request<Body>) -> Result<Res
             });
             done.await.map_err(|error| AdminError::Failed(error.to_string()))??;
             if app.stop.is_cancelled() {
-                let words = "the vault is stopping; due actions continue at its next start";
-                return Err(AdminError::Failed(words.to_owned()));
+                let message = "the vault is stopping; due actions continue at its next start";
+                return Err(AdminError::Failed(message.to_owned()));
             }
             Ok(report(app))
         }

@@ -30,10 +30,10 @@ pub(super) fn answer(
     request: &Request<Body>,
 ) -> Result<Response, AdminError> {
     only(&Method::GET, request)?;
-    let filter = Filter::of(request)?;
-    let site = Site::of(host);
+    let filter = Filter::from_request(request)?;
+    let site = Site::from_host(host);
     let mut events: Vec<KeyEvent> =
-        app.vaults.events().events().into_iter().filter(|event| filter.takes(event)).collect();
+        app.vaults.events().events().into_iter().filter(|event| filter.matches(event)).collect();
     if let Some(limit) = filter.limit {
         events.drain(..events.len().saturating_sub(limit));
     }
@@ -48,7 +48,7 @@ pub(super) fn answer(
 }
 
 impl Filter {
-    fn of(request: &Request<Body>) -> Result<Self, AdminError> {
+    fn from_request(request: &Request<Body>) -> Result<Self, AdminError> {
         let mut filter = Self::default();
         for (name, value) in query(request) {
             match name.as_str() {
@@ -72,7 +72,7 @@ impl Filter {
         Ok(filter)
     }
 
-    fn takes(&self, event: &KeyEvent) -> bool {
+    fn matches(&self, event: &KeyEvent) -> bool {
         let same = |asked: &Option<String>, found: &str| {
             asked.as_ref().is_none_or(|asked| asked.eq_ignore_ascii_case(found))
         };

@@ -23,5 +23,5 @@ pub(super) async fn backup(context: &Context) -> Result<Response, ApiError> {
 pub(super) async fn restore(context: &Context, body: Body) -> Result<Response, ApiError> {
     let blob = read_up_to::<KeyRestoreParameters>(body, MAX_RESTORE_BODY).await?.blob()?;
     let restored = context.call(move |vaults, vault| vaults.restore(vault, &blob)).await?;
-    Ok(json(&KeyBundle::of(context, &restored)))
+    Ok(json(&KeyBundle::new(context, &restored)))
 }

@@ -15,7 +15,7 @@ use crate::model::error::VaultError;
 const MAX_BODY: usize = 256 << 10;
 
 /// The most characters of a parser's message that a refusal repeats.
-const MAX_WORDS: usize = 200;
+const MAX_MESSAGE_LEN: usize = 200;
 
 /// Reads a body of JSON. Bodies may hold secrets, so the bytes are wiped.
 pub(super) async fn read<T: DeserializeOwned>(body: Body) -> Result<T, ApiError> {
@@ -26,7 +26,7 @@ pub(super) async fn read_up_to<T: DeserializeOwned>(
     body: Body,
     limit: usize,
 ) -> Result<T, ApiError> {
-    let bad = |words: String| ApiError::from(VaultError::BadParameter(words));
+    let bad = |message: String| ApiError::from(VaultError::BadParameter(message));
     let collected = Limited::new(body, limit)
         .collect()
         .await
@@ -39,12 +39,12 @@ pub(super) async fn read_up_to<T: DeserializeOwned>(
 }
 
 /// The parser's message without the wrong value: it may be a private number, and refusals end up in logs.
-fn without_value(words: &str) -> String {
-    match (words.split_once(": "), words.rsplit_once(", expected ")) {
+fn without_value(message: &str) -> String {
+    match (message.split_once(": "), message.rsplit_once(", expected ")) {
         (Some((kind, _)), Some((before, expected))) if kind.len() < before.len() => {
             format!("{kind}, expected {expected}")
         }
-        _ => words.chars().take(MAX_WORDS).collect(),
+        _ => message.chars().take(MAX_MESSAGE_LEN).collect(),
     }
 }
 

@@ -7,7 +7,7 @@ use crate::error::ApiError;
 use crate::model::KeyReference;
 use crate::model::error::VaultError;
 use crate::model::names::{KeyName, KeyVersion, VaultName};
-use crate::operation::Asked;
+use crate::operation::PathMatch;
 use crate::vault::Vaults;
 
 /// The request's facts that every operation needs.
@@ -18,21 +18,21 @@ pub(crate) struct Context {
     /// Host and port as the client sent them: ids are rendered with them.
     pub(crate) host: String,
     pub(crate) query: Query,
-    pub(crate) asked: Asked,
+    pub(crate) matched: PathMatch,
     /// The version that answered, as soon as it is known: for the audit log.
     pub(crate) used: Arc<OnceLock<KeyVersion>>,
 }
 
 impl Context {
     pub(super) fn name(&self) -> Result<KeyName, ApiError> {
-        let name = self.asked.key.as_deref().unwrap_or_default();
+        let name = self.matched.key.as_deref().unwrap_or_default();
         Ok(name.parse::<KeyName>().map_err(VaultError::from)?)
     }
 
     /// The key that the path names. A version with an invalid form is answered "not found", as SDKs expect.
     pub(super) fn reference(&self) -> Result<KeyReference, ApiError> {
         let name = self.name()?;
-        match &self.asked.version {
+        match &self.matched.version {
             None => Ok(KeyReference { name, version: None }),
             Some(version) => match version.parse() {
                 Ok(version) => Ok(KeyReference { name, version: Some(version) }),

@@ -265,8 +265,8 @@ fn rsa_size(bits: u32) -> Result<KeySize, VaultError> {
     KeySize::from_bits(bits).ok_or(VaultError::UnsupportedKeySize(bits))
 }
 
-pub(super) fn bad(words: impl Into<String>) -> VaultError {
-    VaultError::BadParameter(words.into())
+pub(super) fn bad(message: impl Into<String>) -> VaultError {
+    VaultError::BadParameter(message.into())
 }
 
 fn algorithm<T>(name: Option<&str>, all: &[T]) -> Result<T, VaultError>

@@ -63,8 +63,8 @@ impl Query {
             Some(text) => match text.parse() {
                 Ok(limit) if (1..=MAX_RESULTS).contains(&limit) => limit,
                 _ => {
-                    let words = format!("Invalid value of 'maxresults': {text}. It is 1 to 25.");
-                    return Err(VaultError::BadParameter(words));
+                    let message = format!("Invalid value of 'maxresults': {text}. It is 1 to 25.");
+                    return Err(VaultError::BadParameter(message));
                 }
             },
         };

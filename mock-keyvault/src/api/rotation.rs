@@ -91,13 +91,13 @@ struct Attributes {
 pub(super) async fn rotate(context: &Context) -> Result<Response, ApiError> {
     let name = context.name()?;
     let made = context.call(move |vaults, vault| vaults.rotate(vault, &name)).await?;
-    Ok(json(&KeyBundle::of(context, &made)))
+    Ok(json(&KeyBundle::new(context, &made)))
 }
 
 pub(super) async fn policy(context: &Context) -> Result<Response, ApiError> {
     let name = context.name()?;
     let found = context.call(move |vaults, vault| vaults.rotation_policy(vault, &name)).await?;
-    Ok(json(&RotationPolicy::of(context, &found)))
+    Ok(json(&RotationPolicy::new(context, &found)))
 }
 
 pub(super) async fn set_policy(context: &Context, body: Body) -> Result<Response, ApiError> {
@@ -105,7 +105,7 @@ pub(super) async fn set_policy(context: &Context, body: Body) -> Result<Response
     let terms = read::<RotationPolicyIn>(body).await?.into_terms()?;
     let set =
         context.call(move |vaults, vault| vaults.set_rotation_policy(vault, &name, terms)).await?;
-    Ok(json(&RotationPolicy::of(context, &set)))
+    Ok(json(&RotationPolicy::new(context, &set)))
 }
 
 impl RotationPolicyIn {
@@ -120,8 +120,8 @@ impl RotationPolicyIn {
                 ("rotate", trigger) => rotate.replace(trigger).is_some(),
                 ("notify", Trigger::BeforeExpiry(span)) => notify.replace(span).is_some(),
                 ("notify", Trigger::AfterCreate(_)) => {
-                    let words = "The action 'Notify' only takes the trigger 'timeBeforeExpiry'.";
-                    return Err(bad(words.to_owned()));
+                    let message = "The action 'Notify' only takes the trigger 'timeBeforeExpiry'.";
+                    return Err(bad(message.to_owned()));
                 }
                 _ => {
                     let start: String = kind.chars().take(32).collect();
@@ -154,7 +154,7 @@ impl TriggerIn {
 
 impl RotationPolicy {
     /// Rotate comes before Notify. A key without a policy of its own has the notice; that its attributes are then empty is a guess.
-    fn of(context: &Context, view: &PolicyView) -> Self {
+    fn new(context: &Context, view: &PolicyView) -> Self {
         let terms = view.policy.map_or_else(PolicyTerms::unset, |policy| policy.terms);
         let rotate = terms.rotate.map(|trigger| LifetimeAction {
             trigger: match trigger {
@@ -189,6 +189,6 @@ fn span(property: &str, text: Option<String>) -> Result<Option<IsoDuration>, Vau
     }
 }
 
-fn bad(words: String) -> VaultError {
-    VaultError::BadParameter(words)
+fn bad(message: String) -> VaultError {
+    VaultError::BadParameter(message)
 }

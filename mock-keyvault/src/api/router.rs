@@ -11,7 +11,7 @@ use crate::vault::Purpose;
 
 /// Performs the operation that the request names.
 pub(crate) async fn perform(context: &Context, body: Body) -> Result<Response, ApiError> {
-    match context.asked.route.operation {
+    match context.matched.route.operation {
         Operation::CreateKey => keys::create(context, body).await,
         Operation::ImportKey => keys::import(context, body).await,
         Operation::GetKey => keys::get(context).await,
@@ -35,7 +35,7 @@ pub(crate) async fn perform(context: &Context, body: Body) -> Result<Response, A
         Operation::BackupKey => backup::backup(context).await,
         Operation::RestoreKey => backup::restore(context, body).await,
         Operation::GetKeyAttestation | Operation::Release => {
-            Err(ApiError::NotServed(format!("The operation {}", context.asked.route.operation)))
+            Err(ApiError::NotServed(format!("The operation {}", context.matched.route.operation)))
         }
     }
 }

@@ -121,24 +121,24 @@ pub(super) enum Naming {
 }
 
 impl KeyBundle {
-    pub(super) fn of(context: &Context, view: &KeyView) -> Self {
+    pub(super) fn new(context: &Context, view: &KeyView) -> Self {
         let version = &view.version;
         Self {
-            recovery: Recovery::of(context, view),
+            recovery: Recovery::from_view(context, view),
             key: JsonWebKey {
                 kid: kid(context, view),
                 kty: version.kty,
                 key_ops: version.operations.clone(),
-                public: PublicNumbers::of(&version.public),
+                public: PublicNumbers::new(&version.public),
             },
-            attributes: AttributesOut::of(context, view),
+            attributes: AttributesOut::new(context, view),
             tags: version.tags.clone(),
         }
     }
 }
 
 impl PublicNumbers {
-    fn of(public: &PublicKey) -> Self {
+    fn new(public: &PublicKey) -> Self {
         match public {
             PublicKey::Rsa(public) => Self::Rsa {
                 n: URL_SAFE_NO_PAD.encode(&public.modulus),
@@ -154,14 +154,14 @@ impl PublicNumbers {
 }
 
 impl KeyListResult {
-    pub(super) fn of(context: &Context, page: &Page, naming: Naming, path: &str) -> Self {
+    pub(super) fn new(context: &Context, page: &Page, naming: Naming, path: &str) -> Self {
         let item = |view: &KeyView| KeyItem {
-            recovery: Recovery::of(context, view),
+            recovery: Recovery::from_view(context, view),
             kid: match naming {
                 Naming::Key => base(context, "keys", view),
                 Naming::Version => kid(context, view),
             },
-            attributes: AttributesOut::of(context, view),
+            attributes: AttributesOut::new(context, view),
             tags: view.version.tags.clone(),
         };
         let link = |marker: &String| context.query.next_link(&context.host, path, marker);
@@ -173,7 +173,7 @@ impl KeyListResult {
 }
 
 impl Recovery {
-    fn of(context: &Context, view: &KeyView) -> Option<Self> {
+    fn from_view(context: &Context, view: &KeyView) -> Option<Self> {
         view.deletion.map(|deletion| Self {
             recovery_id: base(context, "deletedkeys", view),
             deleted_date: deletion.deleted,
@@ -183,7 +183,7 @@ impl Recovery {
 }
 
 impl AttributesOut {
-    fn of(context: &Context, view: &KeyView) -> Self {
+    fn new(context: &Context, view: &KeyView) -> Self {
         let attributes = &view.version.attributes;
         let newer = !context.query.is_before_7_5();
         let platform = if view.version.kty.in_hsm() { "1" } else { "0" };

@@ -120,7 +120,7 @@ impl Parameters {
         let principal_type = match properties.principal_type.as_deref() {
             // Azure asks its directory; the type makes no difference here.
             None | Some("") => PrincipalType::default(),
-            Some(text) => PrincipalType::of(text)
+            Some(text) => PrincipalType::parse(text)
                 .ok_or(ArmError::from(VaultChangeError::Invalid("principalType")))?,
         };
         Ok(NewRoleAssignment {

@@ -17,7 +17,7 @@ pub(super) async fn list(context: &Context, subscription: Uuid) -> Result<Respon
     let at = Scope::subscription(subscription);
     context.require("Microsoft.KeyVault/deletedVaults/read", &at)?;
     let deleted = context.call(move |vaults, _| vaults.deleted_vaults(subscription)).await?;
-    let value = deleted.iter().map(DeletedVault::of).collect();
+    let value = deleted.iter().map(DeletedVault::new).collect();
     json(StatusCode::OK, &List { value })
 }
 
@@ -28,7 +28,7 @@ pub(super) async fn get(context: &Context, at: DeletedAt) -> Result<Response, Ar
     let view = context
         .call(move |vaults, _| vaults.deleted_vault(at.subscription, &at.location, &name))
         .await?;
-    json(StatusCode::OK, &DeletedVault::of(&view))
+    json(StatusCode::OK, &DeletedVault::new(&view))
 }
 
 pub(super) async fn purge(context: &Context, at: DeletedAt) -> Result<Response, ArmError> {

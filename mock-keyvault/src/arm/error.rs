@@ -332,8 +332,8 @@ fn as_data_plane(error: VaultError) -> (StatusCode, &'static str, String) {
 }
 
 fn internal() -> (StatusCode, &'static str, String) {
-    let words = "The server encountered an internal error.".to_owned();
-    (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", words)
+    let message = "The server encountered an internal error.".to_owned();
+    (StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", message)
 }
 
 fn when(seconds: i64) -> String {

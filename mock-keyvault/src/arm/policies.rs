@@ -24,7 +24,7 @@ pub(super) async fn change(
     let named = body::read::<PolicyParameters>(body).await?.into_policies()?;
     let changed =
         context.call(move |vaults, by| vaults.change_policies(&path, change, &named, by)).await?;
-    let policies: Vec<PolicyOut> = changed.iter().map(PolicyOut::of).collect();
+    let policies: Vec<PolicyOut> = changed.iter().map(PolicyOut::new).collect();
     respond::json(
         StatusCode::OK,
         &json!({

@@ -27,7 +27,7 @@ pub(super) fn list(
     group: Option<&str>,
     uri: &http::Uri,
 ) -> Result<Response, ArmError> {
-    let list = ResourceList::of(uri.query().unwrap_or_default())?;
+    let list = ResourceList::from_query(uri.query().unwrap_or_default())?;
     let all = all(&context.vaults, &context.caller, subscription, group)?;
     let url = format!("https://{}{}", context.site.authority(), uri.path());
     respond::json(StatusCode::OK, &list.answer(all, &url))

@@ -16,7 +16,9 @@ use crate::model::names::VaultName;
 use crate::model::policy::AccessPolicy;
 use crate::model::settings::VaultPath;
 use crate::vault::Vaults;
-use crate::vault::lifecycle::{Made, Mode, NameState, VaultChangeError, VaultChanges, VaultView};
+use crate::vault::lifecycle::{
+    Mode, NameState, PutOutcome, VaultChangeError, VaultChanges, VaultView,
+};
 use azure_emulator_core::authorization::Scope;
 
 /// From this version on, a new vault uses roles unless its request says otherwise.
@@ -45,10 +47,10 @@ pub(super) async fn put(
     let (view, made) =
         context.call(move |vaults, by| vaults.put_vault(&path, &changes, mode, by)).await?;
     let status = match made {
-        Made::Created => StatusCode::CREATED,
-        Made::Updated => StatusCode::OK,
+        PutOutcome::Created => StatusCode::CREATED,
+        PutOutcome::Updated => StatusCode::OK,
     };
-    json(status, &Vault::of(&view, &context.site))
+    json(status, &Vault::new(&view, &context.site))
 }
 
 /// Makes a new vault use access policies, whatever it asks for: today's `az keyvault create` always asks for roles. A
@@ -69,12 +71,12 @@ pub(super) async fn patch(
     context.require(WRITE, &scope(&path.to_string())?)?;
     let (changes, _) = body::read::<VaultParameters>(body).await?.into_changes()?;
     let view = context.call(move |vaults, by| vaults.patch_vault(&path, &changes, by)).await?;
-    json(StatusCode::OK, &Vault::of(&view, &context.site))
+    json(StatusCode::OK, &Vault::new(&view, &context.site))
 }
 
 pub(super) fn get(context: &Context, path: &VaultPath) -> Result<Response, ArmError> {
     context.require(READ, &scope(&path.to_string())?)?;
-    json(StatusCode::OK, &Vault::of(&context.vaults.vault_at(path)?, &context.site))
+    json(StatusCode::OK, &Vault::new(&context.vaults.vault_at(path)?, &context.site))
 }
 
 pub(super) async fn delete(context: &Context, path: VaultPath) -> Result<Response, ArmError> {
@@ -89,7 +91,7 @@ pub(super) fn list(
     group: Option<&str>,
 ) -> Result<Response, ArmError> {
     let seen = readable(&context.vaults, &context.caller, subscription, group)?;
-    let value = seen.iter().map(|view| Vault::of(view, &context.site)).collect();
+    let value = seen.iter().map(|view| Vault::new(view, &context.site)).collect();
     json(StatusCode::OK, &List { value })
 }
 

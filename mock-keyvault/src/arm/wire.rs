@@ -364,7 +364,7 @@ struct DeletedOut {
 
 impl Vault {
     /// Renders a vault, with its address as this client reaches it.
-    pub(super) fn of(view: &VaultView, site: &Site) -> Self {
+    pub(super) fn new(view: &VaultView, site: &Site) -> Self {
         let settings = &view.settings;
         Self {
             id: view.path.to_string(),
@@ -372,12 +372,12 @@ impl Vault {
             r#type: "Microsoft.KeyVault/vaults",
             location: settings.location.clone(),
             tags: settings.tags.clone(),
-            system_data: SystemData::of(view),
+            system_data: SystemData::from_view(view),
             properties: VaultOut {
                 sku: SkuOut { family: "A", name: settings.sku.as_str() },
                 tenant_id: azure_emulator_core::identity::TENANT,
-                network_acls: settings.network.as_ref().map(NetworkOut::of),
-                access_policies: view.policies.iter().map(PolicyOut::of).collect(),
+                network_acls: settings.network.as_ref().map(NetworkOut::new),
+                access_policies: view.policies.iter().map(PolicyOut::new).collect(),
                 enabled_for_deployment: settings.enabled_for_deployment,
                 enabled_for_disk_encryption: settings.enabled_for_disk_encryption,
                 enabled_for_template_deployment: settings.enabled_for_template_deployment,
@@ -399,7 +399,7 @@ impl Vault {
 
 impl SystemData {
     /// `None` for a vault whose data folder did not store it.
-    fn of(view: &VaultView) -> Option<Self> {
+    fn from_view(view: &VaultView) -> Option<Self> {
         let settings = &view.settings;
         let (created, created_by) = (settings.created?, settings.created_by.clone()?);
         Some(Self {
@@ -414,7 +414,7 @@ impl SystemData {
 }
 
 impl NetworkOut {
-    fn of(rules: &NetworkRules) -> Self {
+    fn new(rules: &NetworkRules) -> Self {
         Self {
             bypass: if rules.bypass_for_services { "AzureServices" } else { "None" },
             default_action: if rules.deny_by_default { "Deny" } else { "Allow" },
@@ -436,7 +436,7 @@ impl NetworkOut {
 }
 
 impl PolicyOut {
-    pub(super) fn of(policy: &AccessPolicy) -> Self {
+    pub(super) fn new(policy: &AccessPolicy) -> Self {
         Self {
             tenant_id: policy.tenant_id.clone(),
             object_id: policy.object_id.clone(),
@@ -452,7 +452,7 @@ impl PolicyOut {
 }
 
 impl DeletedVault {
-    pub(super) fn of(view: &VaultView) -> Self {
+    pub(super) fn new(view: &VaultView) -> Self {
         let (settings, path) = (&view.settings, &view.path);
         let deletion = settings.deletion;
         Self {

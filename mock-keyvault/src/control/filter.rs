@@ -17,7 +17,7 @@ pub(crate) enum Term {
 
 impl Term {
     /// Converts a condition that these lists support: no alternatives, no `ne`, and only functions of one value.
-    fn of(expression: Expression) -> Option<Self> {
+    fn from_expression(expression: Expression) -> Option<Self> {
         match expression {
             Expression::Compare { property: field, operator: Operator::Equal, value } => {
                 Some(Self::Equals { field, value })
@@ -37,11 +37,11 @@ impl Term {
 
     /// The refusal of a condition that a list does not support.
     pub(crate) fn not_taken(&self) -> RequestError {
-        let words = match self {
+        let message = match self {
             Self::Equals { field, value } => format!("{field} eq '{value}'"),
             Self::Call { function, .. } => format!("{function}()"),
         };
-        ListError::filter(&words, None).into()
+        ListError::filter(&message, None).into()
     }
 }
 
@@ -51,8 +51,8 @@ pub(crate) fn parse(text: &str) -> Result<Vec<Term>, ListError> {
         return Ok(Vec::new());
     }
     let terms = odata::parse(text).and_then(|read| match read {
-        Expression::And(all) => all.into_iter().map(Term::of).collect(),
-        one => Term::of(one).map(|term| vec![term]),
+        Expression::And(all) => all.into_iter().map(Term::from_expression).collect(),
+        one => Term::from_expression(one).map(|term| vec![term]),
     });
     terms.ok_or_else(|| ListError::filter(text, None))
 }

@@ -49,7 +49,7 @@ impl Filter {
     }
 
     /// Whether a principal matches. Ids and names are compared without regard to case, as in Graph.
-    pub(super) fn takes(&self, principal: &Principal) -> bool {
+    pub(super) fn matches(&self, principal: &Principal) -> bool {
         let name = principal.display_name();
         match self {
             Self::AppId(id) => principal.client_id().eq_ignore_ascii_case(id),

@@ -75,7 +75,7 @@ fn list(
     document: fn(&Principal) -> Value,
 ) -> Result<Value, GraphError> {
     let filter = query.filter.as_deref().map(Filter::parse).transpose()?;
-    let taken = all.iter().filter(|one| filter.as_ref().is_none_or(|filter| filter.takes(one)));
+    let taken = all.iter().filter(|one| filter.as_ref().is_none_or(|filter| filter.matches(one)));
     let taken: Vec<Value> = taken.map(|one| document(one)).collect();
     Ok(documents::list(&taken))
 }

@@ -112,14 +112,14 @@ pub enum VaultError {
     #[error("the value does not decrypt")]
     DecryptionFailed,
     /// The algorithm is for another type of key.
-    #[error("{algorithm} is not for the key {key}: {misfit}")]
+    #[error("{algorithm} is not for the key {key}: {mismatch}")]
     Incompatible {
         /// The version in the request.
         key: KeyReference,
         /// The algorithm.
         algorithm: &'static str,
         /// How the algorithm and the key differ.
-        misfit: Misfit,
+        mismatch: AlgorithmMismatch,
     },
     /// The requested operations are not possible with such a key.
     #[error("unsupported key operations: {}", .asked.join(", "))]
@@ -187,7 +187,7 @@ pub enum VaultError {
 /// Why an algorithm cannot be used with a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Misfit {
+pub enum AlgorithmMismatch {
     /// The key is on another curve.
     #[error("it is on {found}, not on {needs}")]
     Curve {

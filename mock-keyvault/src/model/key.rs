@@ -46,7 +46,7 @@ pub enum KeyOperation {
 
 impl KeyType {
     /// The type of a key of this shape.
-    pub(crate) fn of(shape: KeyShape, in_hsm: bool) -> Self {
+    pub(crate) fn new(shape: KeyShape, in_hsm: bool) -> Self {
         match (shape, in_hsm) {
             (KeyShape::Rsa(_), false) => Self::Rsa,
             (KeyShape::Rsa(_), true) => Self::RsaHsm,

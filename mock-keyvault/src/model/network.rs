@@ -64,7 +64,7 @@ impl NetworkRules {
     }
 
     /// Whether these rules by themselves admit an address.
-    pub fn let_in(&self, address: Option<IpAddr>) -> bool {
+    pub fn allows(&self, address: Option<IpAddr>) -> bool {
         !self.deny_by_default
             || address
                 .is_some_and(|address| self.addresses.iter().any(|range| range.contains(address)))
@@ -188,10 +188,10 @@ mod tests {
 
     #[test]
     fn closed_rules_admit_no_client_and_open_rules_every_client() {
-        let somebody = Some("127.0.0.1".parse().unwrap());
+        let address = Some("127.0.0.1".parse().unwrap());
 
-        assert!(!NetworkRules::closed().let_in(somebody));
-        assert!(NetworkRules::default().let_in(somebody) && NetworkRules::default().let_in(None));
+        assert!(!NetworkRules::closed().allows(address));
+        assert!(NetworkRules::default().allows(address) && NetworkRules::default().allows(None));
     }
 
     proptest! {

@@ -112,7 +112,7 @@ impl KeyPermission {
     }
 
     /// The permission with this spelling, in any letter case.
-    pub fn of(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|known| known.as_str().eq_ignore_ascii_case(text))
     }
 
@@ -241,7 +241,7 @@ impl AccessPolicy {
             return Err(PolicyError::ObjectId(object_id.chars().take(64).collect()));
         }
         let known = |text: &String| {
-            text.eq_ignore_ascii_case(EVERYTHING) || KeyPermission::of(text).is_some()
+            text.eq_ignore_ascii_case(EVERYTHING) || KeyPermission::parse(text).is_some()
         };
         if let Some(unknown) = lists.keys.iter().find(|text| !known(text)) {
             return Err(PolicyError::Permission(unknown.chars().take(64).collect()));

@@ -52,7 +52,7 @@ impl PolicyTerms {
         notify_before_expiry: Option<IsoDuration>,
         expiry: Option<IsoDuration>,
     ) -> Result<Self, VaultError> {
-        let bad = |words: &str| Err(VaultError::BadParameter(words.to_owned()));
+        let bad = |message: &str| Err(VaultError::BadParameter(message.to_owned()));
         let is_shorter =
             |span: IsoDuration, days: i64| span.shortest_seconds() < days * SECONDS_PER_DAY;
         if expiry.is_some_and(|expiry| is_shorter(expiry, SHORTEST_LIFE_DAYS)) {

@@ -53,7 +53,7 @@ pub(super) struct Variables(Vec<(&'static str, String)>);
 
 impl Variables {
     /// The variables of a vault. `resolves` says whether this machine resolves names under `localhost`.
-    pub(super) fn of(
+    pub(super) fn new(
         endpoints: &Endpoints,
         bundle: &Path,
         identity: Identity,

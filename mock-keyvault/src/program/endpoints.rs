@@ -42,7 +42,7 @@ pub(super) struct Endpoints {
 }
 
 impl Endpoints {
-    pub(super) fn of(vault: &MockKeyVault) -> Self {
+    pub(super) fn new(vault: &MockKeyVault) -> Self {
         let owner = vault.owner();
         Self {
             azure: format!("https://{}", reachable(vault.address())),

@@ -6,14 +6,14 @@ use super::failure::Failure;
 use super::health;
 use super::network::names_resolve;
 use super::options::{EnvOptions, Options};
-use super::output::say;
+use super::output::print_line;
 
 pub(super) async fn env(options: &Options, wish: &EnvOptions) -> Result<(), Failure> {
     let data_dir = options.data_dir()?;
     let none = || Failure::NotRunning(data_dir.clone());
     let mut endpoints = Endpoints::read(&data_dir)?.ok_or_else(none)?;
     // A killed process leaves its file.
-    health::asked(endpoints.address).await.map_err(|_| none())?;
+    health::check(endpoints.address).await.map_err(|_| none())?;
     let bundle = match &wish.ca {
         Some(copy) => {
             endpoints.ca.clone_from(copy);
@@ -22,7 +22,7 @@ pub(super) async fn env(options: &Options, wish: &EnvOptions) -> Result<(), Fail
         None => write_bundle(&data_dir, &endpoints.ca)?,
     };
     let resolves = names_resolve(&endpoints.vault).await;
-    let variables = Variables::of(&endpoints, &bundle, wish.identity, resolves)?;
-    say(variables.render(wish.shell).trim_end());
+    let variables = Variables::new(&endpoints, &bundle, wish.identity, resolves)?;
+    print_line(variables.render(wish.shell).trim_end());
     Ok(())
 }

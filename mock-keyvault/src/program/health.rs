@@ -14,7 +14,7 @@ use super::endpoints::Endpoints;
 use super::failure::Failure;
 use super::network::reachable;
 use super::options::Options;
-use super::output::say;
+use super::output::print_line;
 
 /// A vault that takes longer is not healthy.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -22,13 +22,13 @@ const PATIENCE: Duration = Duration::from_secs(4);
 pub(super) async fn health(options: &Options) -> Result<(), Failure> {
     let running = options.data_dir().ok().and_then(|folder| Endpoints::read(&folder).ok()?);
     let address = running.map_or(options.listen, |running| running.address);
-    asked(address).await?;
-    say("healthy");
+    check(address).await?;
+    print_line("healthy");
     Ok(())
 }
 
 /// Whether the vault at this address says that it is healthy.
-pub(super) async fn asked(address: SocketAddr) -> Result<(), Failure> {
+pub(super) async fn check(address: SocketAddr) -> Result<(), Failure> {
     let address = reachable(address);
     let status = tokio::time::timeout(PATIENCE, ask(address))
         .await

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use super::failure::{Failure, failed};
 use super::options::{Options, RepairOptions};
-use super::output::say;
+use super::output::print_line;
 
 /// Nothing was changed, because the repair was not confirmed.
 const NOT_CONFIRMED: u8 = 5;
@@ -67,7 +67,7 @@ fn run(options: &Options, wish: &RepairOptions) -> Result<ExitCode, Failure> {
     let show_document = |repaired: bool| {
         let marker = marker.as_deref();
         let document = Document { repaired, needed, marker, report: &report, earlier: &earlier };
-        say(&serde_json::to_string_pretty(&document).unwrap_or_default());
+        print_line(&serde_json::to_string_pretty(&document).unwrap_or_default());
     };
     let show_text = || {
         let mut text = String::new();
@@ -82,7 +82,7 @@ fn run(options: &Options, wish: &RepairOptions) -> Result<ExitCode, Failure> {
         if !needed {
             let _ = write!(text, "{}: no repair is necessary", folder.display());
         }
-        say(text.trim_end());
+        print_line(text.trim_end());
     };
     let show = || if wish.json { show_document(false) } else { show_text() };
     let lost = |lost: bool| if lost { ExitCode::from(LOST) } else { ExitCode::SUCCESS };
@@ -95,7 +95,7 @@ fn run(options: &Options, wish: &RepairOptions) -> Result<ExitCode, Failure> {
     if !wish.yes || !wish.json {
         show();
     }
-    if !wish.yes && (!is_asked || !says_yes()?) {
+    if !wish.yes && (!is_asked || !confirmed()?) {
         let _ = writeln!(
             io::stderr(),
             "nothing was changed: the repair was not confirmed; use `--yes` to repair without asking"
@@ -111,12 +111,12 @@ fn run(options: &Options, wish: &RepairOptions) -> Result<ExitCode, Failure> {
     } else {
         let kept = applied.map(|applied| applied.aside);
         let kept = kept.map(|kept| format!("; the damaged files are kept in {}", kept.display()));
-        say(&format!("{} is repaired{}", folder.display(), kept.unwrap_or_default()));
+        print_line(&format!("{} is repaired{}", folder.display(), kept.unwrap_or_default()));
     }
     Ok(lost(loses || lost_before))
 }
 
-fn says_yes() -> io::Result<bool> {
+fn confirmed() -> io::Result<bool> {
     let mut out = io::stdout().lock();
     out.write_all(b"Type yes to repair the folder: ")?;
     out.flush()?;

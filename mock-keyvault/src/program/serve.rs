@@ -13,7 +13,7 @@ use super::endpoints::Endpoints;
 use super::failure::Failure;
 use super::network::names_resolve;
 use super::options::Options;
-use super::output::say;
+use super::output::print_line;
 
 pub(super) async fn serve(options: &Options) -> Result<(), Failure> {
     no_core_dumps();
@@ -39,12 +39,12 @@ pub(super) async fn serve(options: &Options) -> Result<(), Failure> {
             written => written?,
         }
     }
-    let endpoints = Endpoints::of(&vault);
+    let endpoints = Endpoints::new(&vault);
     let bundle = write_bundle(&data_dir, &endpoints.ca)?;
     let resolves = names_resolve(&endpoints.vault).await;
-    let variables = Variables::of(&endpoints, &bundle, Identity::default(), resolves)?;
+    let variables = Variables::new(&endpoints, &bundle, Identity::default(), resolves)?;
     let written = endpoints.write(&data_dir, options.endpoints_file.as_deref())?;
-    say(&banner(&endpoints, &variables, resolves, &own_command(options)));
+    print_line(&banner(&endpoints, &variables, resolves, &own_command(options)));
     tokio::select! {
         _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
         _ = terminate.recv() => tracing::info!("asked to terminate: stopping"),

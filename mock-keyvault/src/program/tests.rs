@@ -26,7 +26,7 @@ fn endpoints() -> Endpoints {
 
 fn variables(managed: Identity, resolves: bool) -> Variables {
     let bundle = Path::new("/it's/ca-bundle.pem");
-    Variables::of(&endpoints(), bundle, managed, resolves).unwrap()
+    Variables::new(&endpoints(), bundle, managed, resolves).unwrap()
 }
 
 #[test]
@@ -69,11 +69,11 @@ fn a_generated_secret_is_not_in_the_text_of_a_start() {
     fs_err::write(folder.path().join("identity-header.secret"), "hidden-2").unwrap();
     let endpoints = Endpoints { secret_file: Some(file), ..endpoints() };
 
-    let of = |identity| Variables::of(&endpoints, Path::new("/b"), identity, true).unwrap();
+    let of = |identity| Variables::new(&endpoints, Path::new("/b"), identity, true).unwrap();
     let (owner, app_service) = (of(Identity::Owner), of(Identity::AppService));
-    let words = banner(&endpoints, &owner, true, "./mock-keyvault");
+    let message = banner(&endpoints, &owner, true, "./mock-keyvault");
 
-    assert!(!words.contains("hidden"), "{words}");
+    assert!(!message.contains("hidden"), "{message}");
     assert!(owner.render(Shell::Posix).contains("SECRET='hidden-1'"));
     assert!(app_service.render(Shell::Posix).contains("HEADER='hidden-2'"));
 }

@@ -202,7 +202,7 @@ impl Builder {
             clock_file: opened.clock_file,
             faults: Faults::new(opened.clock.clone(), fault_injection::classes())
                 .alias("vault", "keys")
-                .telling(&opened.changes),
+                .notifying(&opened.changes),
             throttle: Throttle::new(opened.clock.clone(), &opened.changes),
             changes: opened.changes,
             host_router: HostRouter::default(),

@@ -33,7 +33,7 @@ impl ChangeNotifier {
             // The same moment for both, so that no moment between two readings of the clock is missed.
             let now = self.clock.now();
             if validity.is_some_and(|moment| moment <= now) {
-                app.changes.tell(ChangeKind::Validity, None);
+                app.changes.notify(ChangeKind::Validity, None);
             }
             // A change during the search for the next moments wakes the task again.
             let (_, mut told) = app.changes.subscribe();

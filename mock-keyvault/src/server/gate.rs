@@ -125,6 +125,6 @@ impl Gate {
 
 impl IntoResponse for GateRefusal {
     fn into_response(self) -> Response {
-        arm::refusal(&Site::of(&self.host), self.error)
+        arm::refusal(&Site::from_host(&self.host), self.error)
     }
 }

@@ -139,7 +139,7 @@ impl MockKeyVault {
     ) -> Result<KeyReference, VaultError> {
         let name: KeyName = key.parse()?;
         let made = self
-            .call(vault, move |vaults, vault| vaults.create(vault, &name, NewKey::of(shape)))
+            .call(vault, move |vaults, vault| vaults.create(vault, &name, NewKey::new(shape)))
             .await?;
         Ok(KeyReference { name: made.name, version: Some(made.version.id.clone()) })
     }

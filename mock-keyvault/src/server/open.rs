@@ -101,8 +101,8 @@ fn own_clock(folder: &Folder) -> Result<Clock, StartError> {
     if let Some(text) = read_if_there(&folder.clock())? {
         let saved = std::str::from_utf8(&text).ok().and_then(parse_saved_clock);
         clock.restore(saved.ok_or_else(|| {
-            let words = format!("{} is not a valid clock setting", folder.clock().display());
-            io::Error::new(io::ErrorKind::InvalidData, words)
+            let message = format!("{} is not a valid clock setting", folder.clock().display());
+            io::Error::new(io::ErrorKind::InvalidData, message)
         })?);
     }
     Ok(clock)
@@ -110,11 +110,11 @@ fn own_clock(folder: &Folder) -> Result<Clock, StartError> {
 
 /// Parses `OFFSET`, or `OFFSET FROZEN-AT`, both in seconds.
 fn parse_saved_clock(text: &str) -> Option<SavedClock> {
-    let mut words = text.split_whitespace();
-    let offset = time::Duration::seconds(words.next()?.parse().ok()?);
-    let frozen_at = match words.next() {
+    let mut fields = text.split_whitespace();
+    let offset = time::Duration::seconds(fields.next()?.parse().ok()?);
+    let frozen_at = match fields.next() {
         Some(at) => Some(OffsetDateTime::from_unix_timestamp(at.parse().ok()?).ok()?),
         None => None,
     };
-    words.next().is_none().then_some(SavedClock { offset, frozen_at })
+    fields.next().is_none().then_some(SavedClock { offset, frozen_at })
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::handle::MockKeyVault;
 use azure_emulator_core::identity::{
-    Issuer, MadePrincipal, NewPrincipal, Principal, PrincipalError, Secret,
+    CreatedPrincipal, Issuer, NewPrincipal, Principal, PrincipalError, Secret,
 };
 
 impl MockKeyVault {
@@ -15,12 +15,15 @@ impl MockKeyVault {
     }
 
     /// Creates an application with a secret and without permissions: see [`Self::set_access_policy`].
-    pub async fn add_application(&self, name: &str) -> Result<MadePrincipal, PrincipalError> {
+    pub async fn add_application(&self, name: &str) -> Result<CreatedPrincipal, PrincipalError> {
         self.add_principal(NewPrincipal::application(name)?).await
     }
 
     /// Creates a principal, and returns when it is durable.
-    pub async fn add_principal(&self, new: NewPrincipal) -> Result<MadePrincipal, PrincipalError> {
+    pub async fn add_principal(
+        &self,
+        new: NewPrincipal,
+    ) -> Result<CreatedPrincipal, PrincipalError> {
         self.issue(move |issuer| issuer.add_principal(new)).await
     }
 

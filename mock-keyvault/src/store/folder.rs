@@ -17,7 +17,7 @@ use azure_emulator_core::durable::key::RowsKey;
 use azure_emulator_core::durable::marker::Marker;
 use azure_emulator_core::durable::repair::RepairCommand;
 use azure_emulator_core::durable::{
-    Durability, Notice, OpenError, OpenOptions, Refuser, Rows, give_up_migration, make_dir_durably,
+    Durability, Notice, OpenError, OpenOptions, Refuser, Rows, abandon_migration, make_dir_durably,
     migrate, old_error,
 };
 use azure_emulator_core::files::{Access, read_if_there, write_whole};
@@ -52,14 +52,14 @@ pub(super) fn open(
         // The marker is written after the journal, so there is nothing to migrate, even if the folder contains a database.
         Found::Damage if journal(folder).is_dir() => (None, Work::Open),
         Found::Damage => {
-            let repair = RepairCommand::of("mock-keyvault", folder).to_string();
+            let repair = RepairCommand::new("mock-keyvault", folder).to_string();
             return Err(OpenError::Marker { file: marker_path(folder), repair }.into());
         }
     };
     if work == Work::New && marker.is_none() {
         write_marker(folder, true)?;
     }
-    let repair = RepairCommand::of("mock-keyvault", folder).to_string();
+    let repair = RepairCommand::new("mock-keyvault", folder).to_string();
     let options = OpenOptions {
         folder,
         trees,
@@ -78,7 +78,7 @@ pub(super) fn open(
     }
     let rows = Rows::open(&options).inspect_err(|_| {
         if work == Work::Migrate {
-            give_up_migration(&options);
+            abandon_migration(&options);
         }
     })?;
     // The rows exist: from now on no older program may create others. A database that was put there later is not changed.
@@ -133,11 +133,11 @@ fn migrate_from(options: &OpenOptions<'_>, old: &Path) -> Result<(), StoreError>
         // The format is written before anything else: if it is missing although the vault was used, rows were lost.
         None if migrated.rows == 0 && !has_events(options.folder)? => return Ok(()),
         None => {
-            let words = "the database has no format entry: rows are missing";
-            old_error(old, io::Error::new(io::ErrorKind::InvalidData, words)).into()
+            let message = "the database has no format entry: rows are missing";
+            old_error(old, io::Error::new(io::ErrorKind::InvalidData, message)).into()
         }
     };
-    give_up_migration(options);
+    abandon_migration(options);
     Err(refused)
 }
 
@@ -155,7 +155,7 @@ fn has_events(folder: &Path) -> io::Result<bool> {
 
 /// The facts about a folder that a repair needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Look {
+pub(crate) struct FolderState {
     /// Whether the folder has a journal, or should have one.
     pub(crate) has_journal: bool,
     /// Whether the marker is missing or damaged.
@@ -163,11 +163,11 @@ pub(crate) struct Look {
 }
 
 /// Examines a folder before a repair.
-pub(crate) fn look(folder: &Path) -> Result<Look, StoreError> {
+pub(crate) fn examine(folder: &Path) -> Result<FolderState, StoreError> {
     let found = read_marker(folder)?;
     let marker = if let Found::Marker(marker) = &found { Some(marker) } else { None };
     let is_open = work(folder, &refuser(folder), marker)? == Work::Open;
-    Ok(Look {
+    Ok(FolderState {
         has_journal: is_open || found == Found::Damage || journal(folder).try_exists()?,
         // Without a marker, the next start repeats an interrupted migration from its beginning.
         lacks_marker: found == Found::Damage || found == Found::Nothing && is_open,
@@ -212,8 +212,8 @@ pub(super) fn journal_key(folder: &Path, may_make: bool) -> io::Result<Zeroizing
     let path = folder.join("journal.key");
     if let Some(bytes) = read_if_there(&path)?.map(Zeroizing::new) {
         let key: Option<&[u8; 32]> = bytes.as_array();
-        let words = || format!("{} does not hold a key of 32 bytes", path.display());
-        let key = key.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, words()))?;
+        let message = || format!("{} does not hold a key of 32 bytes", path.display());
+        let key = key.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, message()))?;
         return Ok(Zeroizing::new(*key));
     }
     if !may_make {
@@ -293,9 +293,9 @@ mod tests {
         for flipped in with_flipped_bits(&whole).chain(with_flipped_bits(older)) {
             fs::write(marker_path(folder), &flipped).unwrap();
 
-            let found = look(folder).unwrap();
+            let found = examine(folder).unwrap();
 
-            assert_eq!(found, Look { has_journal: true, lacks_marker: true });
+            assert_eq!(found, FolderState { has_journal: true, lacks_marker: true });
             let work = work(folder, &refuser(folder), None).unwrap();
             assert!(work == Work::Open, "{}", String::from_utf8_lossy(&flipped));
         }
@@ -322,11 +322,11 @@ mod tests {
         for flipped in with_flipped_bits(&whole) {
             fs::write(marker_path(folder), &flipped).unwrap();
 
-            let words = opened(folder).unwrap_err().to_string();
+            let message = opened(folder).unwrap_err().to_string();
 
-            assert!(words.contains("mock-keyvault.json is damaged"), "{words}");
-            let command = RepairCommand::of("mock-keyvault", folder);
-            assert!(words.ends_with(&format!("run `{command}`")), "{words}");
+            assert!(message.contains("mock-keyvault.json is damaged"), "{message}");
+            let command = RepairCommand::new("mock-keyvault", folder);
+            assert!(message.ends_with(&format!("run `{command}`")), "{message}");
         }
     }
 
@@ -338,6 +338,6 @@ mod tests {
         fs::write(marker_path(folder), newer.encode().unwrap()).unwrap();
 
         assert!(opened(folder).unwrap_err().to_string().contains("has format 3"));
-        assert!(look(folder).unwrap_err().to_string().contains("has format 3"));
+        assert!(examine(folder).unwrap_err().to_string().contains("has format 3"));
     }
 }

@@ -10,7 +10,7 @@ use azure_emulator_core::durable::error::FormatError;
 use azure_emulator_core::durable::key::RowsKey;
 use azure_emulator_core::durable::repair::{LostRow, Repair};
 
-pub(crate) use super::folder::{look, marker_path};
+pub(crate) use super::folder::{examine, marker_path};
 pub(crate) use super::layout::TREES;
 
 /// Writes the marker of a folder whose rows are whole.

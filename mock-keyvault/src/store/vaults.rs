@@ -137,8 +137,9 @@ mod tests {
     use azure_emulator_core::durable::{Durability, View};
 
     fn opened(folder: &std::path::Path) -> Store {
-        let disk_space =
-            std::sync::Arc::new(azure_emulator_core::disk_space::DiskSpace::of(folder));
+        let disk_space = std::sync::Arc::new(
+            azure_emulator_core::disk_space::DiskSpace::without_reserve(folder),
+        );
         Store::open(folder, Durability::Relaxed, disk_space).unwrap()
     }
 

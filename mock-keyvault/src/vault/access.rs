@@ -46,7 +46,7 @@ impl Vaults {
                     location,
                 });
             }
-            if rules.let_in(address) {
+            if rules.allows(address) {
                 return Ok(());
             }
             Err(VaultError::ClosedToAddress {

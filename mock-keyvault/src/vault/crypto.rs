@@ -12,7 +12,7 @@ use super::vaults::Vaults;
 use super::view::KeyView;
 use crate::model::KeyReference;
 use crate::model::algorithm::{EncryptionAlgorithm, SignatureAlgorithm};
-use crate::model::error::{Misfit, VaultError};
+use crate::model::error::{AlgorithmMismatch, VaultError};
 use crate::model::key::KeyOperation;
 use crate::model::material::{PrivateKey, PublicKey};
 use crate::model::names::VaultName;
@@ -37,7 +37,7 @@ pub(crate) enum Purpose {
 
 /// A result that is not secret, with the version that was used.
 #[derive(Debug)]
-pub(crate) struct Made {
+pub(crate) struct CryptoOutput {
     pub(crate) by: KeyView,
     pub(crate) value: Vec<u8>,
 }
@@ -57,7 +57,7 @@ impl Vaults {
         purpose: Purpose,
         algorithm: EncryptionAlgorithm,
         value: &[u8],
-    ) -> Result<Made, VaultError> {
+    ) -> Result<CryptoOutput, VaultError> {
         let operation = match purpose {
             Purpose::Data => KeyOperation::Encrypt,
             Purpose::Key => KeyOperation::WrapKey,
@@ -70,7 +70,7 @@ impl Vaults {
             RsaError::TooLong { max } => VaultError::ValueTooLong { max, len: value.len() },
             RsaError::Algorithm | RsaError::Failed => VaultError::Internal(error.to_string()),
         })?;
-        Ok(Made { by, value })
+        Ok(CryptoOutput { by, value })
     }
 
     /// Decrypts or unwraps a value with a version, or the newest.
@@ -102,14 +102,14 @@ impl Vaults {
         at: &KeyReference,
         algorithm: SignatureAlgorithm,
         digest: &[u8],
-    ) -> Result<Made, VaultError> {
+    ) -> Result<CryptoOutput, VaultError> {
         let by = self.usable(vault, at, KeyOperation::Sign)?;
-        refuse_misfit(&by, algorithm, "value", digest)?;
+        refuse_mismatch(&by, algorithm, "value", digest)?;
         let value = match &*self.private(&by)? {
             PrivateKey::Rsa(key) => key.sign(algorithm, digest).map_err(|error| failed(&error))?,
             PrivateKey::Ec(key) => key.sign(digest).map_err(|error| failed(&error))?,
         };
-        Ok(Made { by, value })
+        Ok(CryptoOutput { by, value })
     }
 
     /// Whether this is a signature of the digest by a version, or the newest.
@@ -122,7 +122,7 @@ impl Vaults {
         signature: &[u8],
     ) -> Result<bool, VaultError> {
         let by = self.usable(vault, at, KeyOperation::Verify)?;
-        refuse_misfit(&by, algorithm, "digest", digest)?;
+        refuse_mismatch(&by, algorithm, "digest", digest)?;
         match &by.version.public {
             PublicKey::Rsa(key) => {
                 key.verify(algorithm, digest, signature).map_err(|error| failed(&error))
@@ -195,22 +195,24 @@ impl Vaults {
 }
 
 /// Refuses an algorithm of another key type or curve, and a digest of the wrong length.
-fn refuse_misfit(
+fn refuse_mismatch(
     by: &KeyView,
     algorithm: SignatureAlgorithm,
     parameter: &'static str,
     digest: &[u8],
 ) -> Result<(), VaultError> {
-    let misfit = match (&by.version.public, algorithm.curve()) {
+    let mismatch = match (&by.version.public, algorithm.curve()) {
         (PublicKey::Rsa(_), None) => None,
-        (PublicKey::Rsa(_), Some(_)) => Some(Misfit::NeedsEc(by.version.kty)),
-        (PublicKey::Ec(_), None) => Some(Misfit::NeedsRsa(by.version.kty)),
+        (PublicKey::Rsa(_), Some(_)) => Some(AlgorithmMismatch::NeedsEc(by.version.kty)),
+        (PublicKey::Ec(_), None) => Some(AlgorithmMismatch::NeedsRsa(by.version.kty)),
         (PublicKey::Ec(key), Some(needs)) if key.curve == needs => None,
-        (PublicKey::Ec(key), Some(needs)) => Some(Misfit::Curve { found: key.curve, needs }),
+        (PublicKey::Ec(key), Some(needs)) => {
+            Some(AlgorithmMismatch::Curve { found: key.curve, needs })
+        }
     };
-    if let Some(misfit) = misfit {
+    if let Some(mismatch) = mismatch {
         let (key, algorithm) = (by.reference(), algorithm.as_str());
-        return Err(VaultError::Incompatible { key, algorithm, misfit });
+        return Err(VaultError::Incompatible { key, algorithm, mismatch });
     }
     let needs = algorithm.digest_len();
     if digest.len() != needs {
@@ -223,7 +225,7 @@ fn needs_rsa(by: &KeyView, algorithm: EncryptionAlgorithm) -> VaultError {
     VaultError::Incompatible {
         key: by.reference(),
         algorithm: algorithm.as_str(),
-        misfit: Misfit::NeedsRsa(by.version.kty),
+        mismatch: AlgorithmMismatch::NeedsRsa(by.version.kty),
     }
 }
 
@@ -231,6 +233,6 @@ fn failed(error: &impl ToString) -> VaultError {
     VaultError::Internal(error.to_string())
 }
 
-fn internal(words: &str) -> VaultError {
-    VaultError::Internal(words.to_owned())
+fn internal(message: &str) -> VaultError {
+    VaultError::Internal(message.to_owned())
 }

@@ -4,7 +4,7 @@
 
 use zeroize::Zeroizing;
 
-use super::manage::{Making, NewVersion};
+use super::manage::{CreateConditions, NewVersion};
 use super::vaults::Vaults;
 use super::view::KeyView;
 use crate::model::ec::{EcKey, EcPublic};
@@ -39,7 +39,7 @@ impl Vaults {
                     .map_err(|error| VaultError::NotAKey(error.to_string()))?,
             ),
         };
-        let made = self.add_version(vault, name, private, new, &Making::default())?;
+        let made = self.add_version(vault, name, private, new, &CreateConditions::default())?;
         made.ok_or_else(|| VaultError::Internal("an imported key was not stored".to_owned()))
     }
 }

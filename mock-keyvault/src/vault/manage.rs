@@ -43,7 +43,7 @@ pub(crate) struct NewVersion {
 
 impl NewKey {
     /// An enabled key of this shape with Azure's defaults.
-    pub(crate) fn of(shape: KeyShape) -> Self {
+    pub(crate) fn new(shape: KeyShape) -> Self {
         let version = NewVersion {
             in_hsm: false,
             operations: None,
@@ -57,7 +57,7 @@ impl NewKey {
 
     /// A version like another: enabled, valid from now on, and without an expiry.
     pub(super) fn like(version: &Version) -> Self {
-        let mut new = Self::of(version.public.shape());
+        let mut new = Self::new(version.public.shape());
         new.version.in_hsm = version.kty.in_hsm();
         new.version.operations = Some(version.operations.clone());
         new.version.tags.clone_from(&version.tags);
@@ -67,7 +67,7 @@ impl NewKey {
 
 /// The conditions under which a version is created, if it is not simply created now.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Making {
+pub(super) struct CreateConditions {
     /// The creation time, if not now.
     pub(super) created: Option<i64>,
     /// Whether the key must exist already.
@@ -95,36 +95,36 @@ impl Vaults {
         new: NewKey,
     ) -> Result<KeyView, VaultError> {
         self.purge_due(vault)?;
-        let made = self.make(vault, name, new, &Making::default())?;
+        let made = self.make(vault, name, new, &CreateConditions::default())?;
         made.ok_or_else(|| VaultError::Internal("a new key was not created".to_owned()))
     }
 
-    /// Creates a version, unless [`Making`] no longer permits it. Blocks while RSA searches for primes.
+    /// Creates a version, unless [`CreateConditions`] no longer permits it. Blocks while RSA searches for primes.
     pub(super) fn make(
         &self,
         vault: &VaultName,
         name: &KeyName,
         new: NewKey,
-        making: &Making,
+        conditions: &CreateConditions,
     ) -> Result<Option<KeyView>, VaultError> {
         self.refuse_deleted(vault, name)?;
-        self.refuse_hardware(vault, new.version.in_hsm, making)?;
+        self.refuse_hardware(vault, new.version.in_hsm, conditions)?;
         // Primes are found before the lock is acquired, so that other changes do not wait.
         let private = PrivateKey::generate(new.shape).map_err(|error| internal(&error))?;
-        self.add_version(vault, name, private, new.version, making)
+        self.add_version(vault, name, private, new.version, conditions)
     }
 
-    /// Stores key material as the first or a new version of a key, unless [`Making`] no longer permits it.
+    /// Stores key material as the first or a new version of a key, unless [`CreateConditions`] no longer permits it.
     pub(super) fn add_version(
         &self,
         vault: &VaultName,
         name: &KeyName,
         private: PrivateKey,
         new: NewVersion,
-        making: &Making,
+        conditions: &CreateConditions,
     ) -> Result<Option<KeyView>, VaultError> {
         let public = private.public();
-        let kty = KeyType::of(public.shape(), new.in_hsm);
+        let kty = KeyType::new(public.shape(), new.in_hsm);
         let operations = new.operations.unwrap_or_else(|| kty.operations().to_vec());
         refuse_unsupported(kty, &operations)?;
         let form = private.to_sealed_form().map_err(|error| internal(&error))?;
@@ -132,19 +132,19 @@ impl Vaults {
 
         let _changing = self.change();
         self.refuse_deleted(vault, name)?;
-        self.refuse_hardware(vault, new.in_hsm, making)?;
+        self.refuse_hardware(vault, new.in_hsm, conditions)?;
         let existing = self.with_vault(vault, |found| Ok(found.live(name).cloned()))?;
         // A new version keeps the first spelling of the name.
         let name = existing.as_ref().map_or(name, |key| &key.name).clone();
         let last = existing.as_ref().and_then(|key| key.versions.last());
-        let is_late = making.due.as_ref().is_some_and(|(version, due)| {
+        let is_late = conditions.due.as_ref().is_some_and(|(version, due)| {
             let next = self.next_of(vault, name.folded());
             next.is_none_or(|(_, newest, next)| newest != *version || next != *due)
         });
-        if is_late || (making.existing && last.is_none()) {
+        if is_late || (conditions.existing && last.is_none()) {
             return Ok(None);
         }
-        let now = making.created.unwrap_or_else(|| self.clock.unix_now());
+        let now = conditions.created.unwrap_or_else(|| self.clock.unix_now());
         let version = Version {
             id: id.clone(),
             sequence: last.map_or(0, |version| version.sequence + 1),
@@ -229,9 +229,9 @@ impl Vaults {
         &self,
         vault: &VaultName,
         in_hsm: bool,
-        making: &Making,
+        conditions: &CreateConditions,
     ) -> Result<(), VaultError> {
-        if in_hsm && !making.existing { self.require_premium(vault) } else { Ok(()) }
+        if in_hsm && !conditions.existing { self.require_premium(vault) } else { Ok(()) }
     }
 
     /// Refuses a vault that does not create hardware keys.

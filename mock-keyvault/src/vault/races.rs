@@ -35,7 +35,7 @@ fn vaults() -> (tempfile::TempDir, Clock, Arc<Vaults>, VaultPath) {
     let folder = tempfile::tempdir().unwrap();
     let clock = Clock::manual(datetime!(2026-01-01 0:00 UTC));
     let sealing = Arc::new(SealingKey::open(&folder.path().join("key")).unwrap());
-    let disk_space = Arc::new(DiskSpace::of(folder.path()));
+    let disk_space = Arc::new(DiskSpace::without_reserve(folder.path()));
     let events = EventLog::open(&folder.path().join("events"), Arc::clone(&disk_space)).unwrap();
     let rows = folder.path().join("rows");
     let vaults = Vaults::open(
@@ -56,7 +56,7 @@ fn vaults() -> (tempfile::TempDir, Clock, Arc<Vaults>, VaultPath) {
         ..VaultChanges::default()
     };
     vaults.put_vault(&path, &changes, Mode::Whole, OWNER).unwrap();
-    let made = vaults.create(&path.name, &name(), NewKey::of(KeyShape::Ec(ec::Curve::P256)));
+    let made = vaults.create(&path.name, &name(), NewKey::new(KeyShape::Ec(ec::Curve::P256)));
     assert_eq!(made.unwrap().version.kty, KeyType::Ec);
     (folder, clock, Arc::new(vaults), path)
 }

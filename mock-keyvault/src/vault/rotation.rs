@@ -4,7 +4,7 @@
 //!
 //! This file does not decide when an action is due.
 
-use super::manage::{Making, NewKey};
+use super::manage::{CreateConditions, NewKey};
 use super::schedule::DueAction;
 use super::vaults::Vaults;
 use super::view::KeyView;
@@ -56,8 +56,8 @@ impl Vaults {
     pub(crate) fn rotate(&self, vault: &VaultName, name: &KeyName) -> Result<KeyView, VaultError> {
         let at = KeyReference { name: name.clone(), version: None };
         let newest = self.key(vault, &at)?.version;
-        let (new, making) = self.successor(vault, name, &newest, None)?;
-        self.make(vault, name, new, &making)?.ok_or(VaultError::KeyNotFound(at))
+        let (new, conditions) = self.successor(vault, name, &newest, None)?;
+        self.make(vault, name, new, &conditions)?.ok_or(VaultError::KeyNotFound(at))
     }
 
     /// Creates the version that was due at a moment, unless it is no longer due.
@@ -70,9 +70,9 @@ impl Vaults {
     ) -> Result<(), VaultError> {
         let at = KeyReference { name: name.clone(), version: Some(newest.clone()) };
         let last = self.key(vault, &at)?.version;
-        let (new, making) = self.successor(vault, name, &last, Some(due.at))?;
-        let making = Making { due: Some((newest.clone(), due)), ..making };
-        self.make(vault, name, new, &making).map(drop)
+        let (new, conditions) = self.successor(vault, name, &last, Some(due.at))?;
+        let conditions = CreateConditions { due: Some((newest.clone(), due)), ..conditions };
+        self.make(vault, name, new, &conditions).map(drop)
     }
 
     /// The properties of the next version: of the same type, with the same operations and tags, enabled, and with the expiry
@@ -83,12 +83,12 @@ impl Vaults {
         name: &KeyName,
         last: &Version,
         created: Option<i64>,
-    ) -> Result<(NewKey, Making), VaultError> {
+    ) -> Result<(NewKey, CreateConditions), VaultError> {
         let policy = self.rotation_policy(vault, name)?.policy;
         let created = created.unwrap_or_else(|| self.clock.unix_now());
         let expires = policy.and_then(|policy| policy.end_of(created));
         let mut new = NewKey::like(last);
         new.version.expires = expires;
-        Ok((new, Making { created: Some(created), existing: true, due: None }))
+        Ok((new, CreateConditions { created: Some(created), existing: true, due: None }))
     }
 }

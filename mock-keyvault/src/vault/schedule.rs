@@ -58,7 +58,7 @@ struct ScheduleInputs<'a> {
 }
 
 impl ScheduleInputs<'_> {
-    fn of(key: &Key) -> Option<ScheduleInputs<'_>> {
+    fn from_key(key: &Key) -> Option<ScheduleInputs<'_>> {
         let newest = key.versions.last()?;
         Some(ScheduleInputs {
             deletion: key.deletion,
@@ -128,7 +128,7 @@ impl ScheduleInputs<'_> {
 impl Vaults {
     /// Whether any action will ever be due for a key without a change to it.
     pub(super) fn has_scheduled_action(key: &Key) -> bool {
-        ScheduleInputs::of(key).is_some_and(|inputs| inputs.next().is_some())
+        ScheduleInputs::from_key(key).is_some_and(|inputs| inputs.next().is_some())
     }
 
     /// Performs everything that is due by the clock, in the order of time, unless `is_stopped` says to stop between two steps.
@@ -223,7 +223,7 @@ impl Vaults {
             vault.keys.iter().map(move |(folded, key)| (name, folded, key))
         });
         keys.filter_map(|(vault, folded, key)| {
-            let due = ScheduleInputs::of(key)?.next()?;
+            let due = ScheduleInputs::from_key(key)?.next()?;
             Some(Reverse((due.at, vault.clone(), folded.clone())))
         })
         .collect()
@@ -238,7 +238,7 @@ impl Vaults {
         let vaults = self.read();
         let live = vaults.get(vault).filter(|vault| vault.settings.deletion.is_none());
         let key = live?.keys.get(folded)?;
-        let due = ScheduleInputs::of(key)?.next()?;
+        let due = ScheduleInputs::from_key(key)?.next()?;
         Some((key.name.clone(), key.versions.last()?.id.clone(), due))
     }
 

@@ -15,7 +15,7 @@ use crate::model::policy::{AccessPolicy, KeyPermission};
 use crate::model::settings::{LOCAL_SUBSCRIPTION, VaultPath, VaultSettings};
 use crate::store::{AUTHORIZATION, Store, StoreError};
 use azure_emulator_core::authorization::{Authorization, Scope};
-use azure_emulator_core::changes::{ChangeKind, Changes, Telling};
+use azure_emulator_core::changes::{ChangeKind, Changes, NotifyingGuard};
 use azure_emulator_core::clock::Clock;
 use azure_emulator_core::disk_space::DiskSpace;
 use azure_emulator_core::durable::{Check, Listener};
@@ -166,9 +166,12 @@ impl Vaults {
     }
 
     /// Gives write access to the vaults in memory, and reports the change. No other method gives write access.
-    pub(super) fn write(&self, vault: &VaultName) -> Telling<'_, BTreeMap<VaultName, Vault>> {
+    pub(super) fn write(
+        &self,
+        vault: &VaultName,
+    ) -> NotifyingGuard<'_, BTreeMap<VaultName, Vault>> {
         let guard = self.vaults.write().unwrap_or_else(PoisonError::into_inner);
-        self.changes.telling(guard, ChangeKind::Vault, Some(vault.as_str()))
+        self.changes.notifying(guard, ChangeKind::Vault, Some(vault.as_str()))
     }
 }
 

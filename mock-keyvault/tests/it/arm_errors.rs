@@ -84,7 +84,7 @@ async fn a_wrong_vault_is_refused_and_not_created() {
     let somebody = "11111111-0000-4000-8000-000000000001";
     let twice = json!([policy(json!(["get"]), somebody)[0], policy(json!(["list"]), somebody)[0]]);
 
-    for (body, code, words) in [
+    for (body, code, expected) in [
         (without(&["location"]), "LocationRequired", "location"),
         (without(&["properties", "sku"]), "BadRequest", "The parameter sku is not specified."),
         (
@@ -147,7 +147,7 @@ async fn a_wrong_vault_is_refused_and_not_created() {
         let refused = world.arm(Method::PUT, &vault_path("kv1"), Some(body.clone())).await;
         let (status, found, message) = refused.refusal();
         assert_eq!((status, found.as_str()), (400, code), "{body} {message}");
-        assert!(message.contains(words), "{message}");
+        assert!(message.contains(expected), "{message}");
     }
     let absent = world.arm(Method::GET, &vault_path("kv1"), None).await;
     assert_eq!(absent.refusal(), (404, "ResourceNotFound".into(), "The Resource 'Microsoft.KeyVault/vaults/kv1' under resource group 'g' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix".into()));

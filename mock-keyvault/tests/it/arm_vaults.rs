@@ -263,8 +263,8 @@ async fn a_check_of_a_vaults_name_answers_as_documented() {
         (&taken["nameAvailable"], &taken["reason"]),
         (&json!(false), &json!("AlreadyExists"))
     );
-    let words = "The vault name 'kv1' is already in use. Vault names are globally unique so it is possible that the name is already taken. If you are sure that the vault name was not";
-    assert!(taken["message"].as_str().unwrap().starts_with(words), "{taken}");
+    let expected_start = "The vault name 'kv1' is already in use. Vault names are globally unique so it is possible that the name is already taken. If you are sure that the vault name was not";
+    assert!(taken["message"].as_str().unwrap().starts_with(expected_start), "{taken}");
     assert_eq!(check(json!({"name": "kv1"})).await.json(), taken);
     for body in [json!({}), json!({"type": "Microsoft.KeyVault/vaults"})] {
         assert_eq!(check(body).await.status, StatusCode::BAD_REQUEST);

@@ -135,10 +135,10 @@ async fn a_name_in_use_is_a_conflict_and_nothing_changes() {
     world.vault.delete_key("local", "Key-1").await.unwrap();
     let over_deleted = restore(&world, &blob).await;
 
-    let (status, code, words) = over_live.refusal();
+    let (status, code, message) = over_live.refusal();
     assert_eq!((status, code.as_str()), (409, "Conflict"));
     let begin = format!("There was a conflict restoring the key '{}{newest}'.", world.vault.uri());
-    assert!(words.starts_with(&begin), "{words}");
+    assert!(message.starts_with(&begin), "{message}");
     let (status, code, _) = over_deleted.refusal();
     assert_eq!((status, code.as_str()), (409, "Conflict/ObjectIsDeletedButRecoverable"));
 }

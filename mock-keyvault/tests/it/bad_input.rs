@@ -44,9 +44,9 @@ async fn a_body_that_is_not_json_or_has_the_wrong_shape_is_refused_by_every_oper
             let method = Method::from_bytes(method.as_bytes()).unwrap();
             let request = world.http.request(method, world.url(path)).bearer_auth(&token);
             let answer = send(request.body(body.to_owned())).await;
-            let (status, code, words) = answer.refusal();
+            let (status, code, message) = answer.refusal();
             assert_eq!((status, code.as_str()), (400, "BadParameter"), "{path} {body:.20}");
-            assert!(words.contains("request body"), "{words}");
+            assert!(message.contains("request body"), "{message}");
         }
     }
 }
@@ -56,7 +56,7 @@ async fn a_refusal_repeats_no_value_of_a_wrong_type() {
     let world = World::with_key().await;
     let secret = jwk::rsa(2048)["d"].as_str().unwrap().to_owned();
 
-    for (method, path, body, words) in [
+    for (method, path, body, expected) in [
         (
             Method::PUT,
             "/keys/k",
@@ -82,7 +82,7 @@ async fn a_refusal_repeats_no_value_of_a_wrong_type() {
         let refused = world.owner(method, path, Some(body)).await;
         let (status, code, message) = refused.refusal();
         assert_eq!((status, code.as_str()), (400, "BadParameter"));
-        assert!(message.contains(words), "{message}");
+        assert!(message.contains(expected), "{message}");
         assert!(!refused.text.contains(&secret[..20]), "{message}");
     }
 }
@@ -106,7 +106,7 @@ async fn a_too_large_body_is_refused_by_every_operation() {
 async fn a_refusal_names_a_value_that_is_missing_or_not_base64url() {
     let world = World::with_key().await;
 
-    for (path, body, words) in [
+    for (path, body, expected) in [
         ("sign", json!({"alg": "RS256"}), "Property 'value' is required.\r\n"),
         ("sign", json!({"value": "AA"}), "Property 'alg' is required.\r\n"),
         ("verify", json!({"alg": "RS256", "value": "AA"}), "Property 'digest' is required.\r\n"),
@@ -128,7 +128,7 @@ async fn a_refusal_names_a_value_that_is_missing_or_not_base64url() {
         ),
     ] {
         let refused = world.owner(Method::POST, &format!("/keys/k/{path}"), Some(body)).await;
-        assert_eq!(refused.refusal(), (400, "BadParameter".into(), words.into()));
+        assert_eq!(refused.refusal(), (400, "BadParameter".into(), expected.into()));
     }
 }
 
@@ -142,10 +142,10 @@ async fn algorithms_of_managed_hsm_and_signature_algorithms_are_refused_for_encr
             let path = format!("/keys/k/{operation}");
             let refused = world.owner(Method::POST, &path, Some(body)).await;
             let supported = r#""RSA1_5", "RSA-OAEP", "RSA-OAEP-256""#;
-            let words = format!(
+            let message = format!(
                 "Property 'alg' has invalid value '{alg}'. Supported values are {supported}."
             );
-            assert_eq!(refused.refusal(), (400, "BadParameter".into(), words));
+            assert_eq!(refused.refusal(), (400, "BadParameter".into(), message));
         }
     }
 }
@@ -154,7 +154,7 @@ async fn algorithms_of_managed_hsm_and_signature_algorithms_are_refused_for_encr
 async fn the_refusal_of_a_new_key_names_the_fault() {
     let world = World::new().await;
 
-    for (body, words) in [
+    for (body, expected) in [
         (json!({"kty": "EC", "crv": "secp256k1"}), "Property 'crv' has invalid value 'secp256k1'"),
         (json!({"kty": "RSA", "key_size": 2047}), "Unsupported key size (2047)"),
         (json!({"kty": "RSA", "public_exponent": "3"}), "request body"),
@@ -179,13 +179,13 @@ async fn the_refusal_of_a_new_key_names_the_fault() {
         let refused = world.owner(Method::POST, "/keys/k/create", Some(body)).await;
         let (status, code, message) = refused.refusal();
         assert_eq!((status, code.as_str()), (400, "BadParameter"));
-        assert!(message.contains(words), "{message}");
+        assert!(message.contains(expected), "{message}");
     }
     for kty in ["oct", "oct-HSM", "OKP", "rsa", &"x".repeat(9000)] {
         let refused = world.owner(Method::POST, "/keys/k/create", Some(json!({"kty": kty}))).await;
         let start: String = kty.chars().take(32).collect();
-        let words = format!("Invalid kty value: {start}");
-        assert_eq!(refused.refusal(), (400, "BadParameter/KeyTypeNotSupported".into(), words));
+        let message = format!("Invalid kty value: {start}");
+        assert_eq!(refused.refusal(), (400, "BadParameter/KeyTypeNotSupported".into(), message));
     }
 }
 
@@ -197,7 +197,7 @@ async fn the_refusal_of_a_change_names_the_fault_and_changes_nothing() {
     let tags: serde_json::Map<String, Value> =
         (0..16).map(|i| (i.to_string(), json!("v"))).collect();
 
-    for (body, words) in [
+    for (body, expected) in [
         (json!({"attributes": {"exportable": true}}), "AKV.SKR.1003: "),
         (json!({"release_policy": {"data": "e30"}}), "AKV.SKR.1005: "),
         (json!({"tags": tags}), "Too many tags: 16. At most 15 are allowed."),
@@ -207,7 +207,7 @@ async fn the_refusal_of_a_change_names_the_fault_and_changes_nothing() {
         let refused = world.owner(Method::PATCH, "/keys/k", Some(body)).await;
         let (status, code, message) = refused.refusal();
         assert_eq!((status, code.as_str()), (400, "BadParameter"));
-        assert!(message.contains(words), "{message}");
+        assert!(message.contains(expected), "{message}");
     }
     assert_eq!(world.owner(Method::GET, "/keys/k", None).await.text, before);
 }
@@ -227,9 +227,9 @@ async fn too_long_names_and_invalid_characters_are_refused_by_every_operation() 
         ] {
             let path = format!("/keys/{name}{path}");
             let refused = world.owner(method, &path, Some(body)).await;
-            let (status, code, words) = refused.refusal();
+            let (status, code, message) = refused.refusal();
             assert_eq!((status, code.as_str()), (400, "BadParameter"), "{path}");
-            assert!(words.contains("127 letters, digits and hyphens"), "{words}");
+            assert!(message.contains("127 letters, digits and hyphens"), "{message}");
         }
     }
     let fits = "x".repeat(127);
@@ -243,7 +243,7 @@ async fn the_refusal_of_an_oversize_value_names_its_length() {
     let world = World::with_key().await;
     let big = URL_SAFE_NO_PAD.encode(vec![7; 100_000]);
 
-    for (path, alg, words) in [
+    for (path, alg, expected) in [
         ("encrypt", "RSA-OAEP", "Invalid length of 'value': 100000 bytes."),
         ("sign", "RS256", "Invalid length of 'value': 100000 bytes. RS256 requires 32 bytes"),
         ("decrypt", "RSA-OAEP", "Unable to decrypt specified value with this key."),
@@ -252,7 +252,7 @@ async fn the_refusal_of_an_oversize_value_names_its_length() {
         let refused = world.owner(Method::POST, &format!("/keys/k/{path}"), Some(body)).await;
         let (status, code, message) = refused.refusal();
         assert_eq!((status, code.as_str()), (400, "BadParameter"));
-        assert!(message.starts_with(words), "{message}");
+        assert!(message.starts_with(expected), "{message}");
     }
     let digest = URL_SAFE_NO_PAD.encode([1; 32]);
     let body = json!({"alg": "RS256", "digest": digest, "value": big});

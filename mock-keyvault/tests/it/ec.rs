@@ -108,12 +108,12 @@ async fn unsupported_operations_of_a_curve_are_refused_on_request() {
     let patch = json!({"key_ops": ["encrypt"]});
     let patched = world.owner(Method::PATCH, "/keys/k", Some(patch)).await;
 
-    let words = |asked: &str| {
+    let message = |asked: &str| {
         let supported = r#"Supported values are "sign", "verify"."#;
         (400, "BadParameter".into(), format!("Unsupported key operation(s): {asked}. {supported}"))
     };
-    assert_eq!(refused.refusal(), words(r#""wrapKey", "unwrapKey""#));
-    assert_eq!(patched.refusal(), words(r#""encrypt""#));
+    assert_eq!(refused.refusal(), message(r#""wrapKey", "unwrapKey""#));
+    assert_eq!(patched.refusal(), message(r#""encrypt""#));
     for (operation, status) in
         [("encrypt", 403), ("decrypt", 403), ("wrapkey", 403), ("unwrapkey", 403)]
     {

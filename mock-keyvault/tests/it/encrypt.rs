@@ -27,9 +27,9 @@ async fn values_up_to_the_maximum_length_are_encrypted_and_decrypted() {
             assert_eq!(decrypted.field("kid"), encrypted.field("kid"));
         }
         let refused = operate(&world, "encrypt", alg, &vec![7; max + 1]).await;
-        let (status, code, words) = refused.refusal();
+        let (status, code, message) = refused.refusal();
         assert_eq!((status, code.as_str()), (400, "BadParameter"));
-        assert!(words.starts_with(&format!("Invalid length of 'value': {} bytes.", max + 1)));
+        assert!(message.starts_with(&format!("Invalid length of 'value': {} bytes.", max + 1)));
     }
 }
 
@@ -119,15 +119,15 @@ async fn a_disabled_key_refuses_all_four_and_a_key_refuses_operations_it_does_no
     world.owner(Method::PATCH, "/keys/k", Some(patch)).await;
     for (path, operation) in operations {
         let refused = operate(&world, path, "RSA-OAEP", &encrypted[..20]).await;
-        let words = format!("Operation {operation} is not allowed on a disabled key.");
-        assert_eq!(refused.refusal(), (403, "Forbidden/KeyDisabled".into(), words));
+        let message = format!("Operation {operation} is not allowed on a disabled key.");
+        assert_eq!(refused.refusal(), (403, "Forbidden/KeyDisabled".into(), message));
     }
 
     let patch = json!({"attributes": {"enabled": true}, "key_ops": ["sign"]});
     world.owner(Method::PATCH, "/keys/k", Some(patch)).await;
     for (path, operation) in operations {
         let refused = operate(&world, path, "RSA-OAEP", &encrypted[..20]).await;
-        let words = format!("Operation {operation} is not permitted on this key.");
-        assert_eq!(refused.refusal(), (403, "Forbidden/KeyOperationForbidden".into(), words));
+        let message = format!("Operation {operation} is not permitted on this key.");
+        assert_eq!(refused.refusal(), (403, "Forbidden/KeyOperationForbidden".into(), message));
     }
 }

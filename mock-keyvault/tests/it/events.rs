@@ -162,7 +162,7 @@ async fn events_are_found_by_each_filter() {
     assert_eq!(count("vault=elsewhere").await, 0);
     let wrong = admin(&world, Method::GET, "events?kind=x", None).await;
     assert_eq!(wrong.status.as_u16(), 400);
-    let words = wrong.json()["error"]["message"].as_str().unwrap().to_owned();
-    assert!(words.contains("type, vault, key, since or limit"), "{words}");
+    let message = wrong.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("type, vault, key, since or limit"), "{message}");
     assert_ne!(wrong.json(), Value::Null);
 }

@@ -217,7 +217,7 @@ async fn rules_are_listed_and_removed_one_by_one_or_all() {
 async fn an_invalid_rule_is_refused_with_the_valid_values() {
     let world = World::with_key().await;
 
-    for (rule, words) in [
+    for (rule, expected) in [
         (json!({"on": "keys/unwrap", "kind": "reset"}), "keys/unwrapKey"),
         (json!({"on": "keys", "kind": "explode"}), "latency, status, reset, cut and outage"),
         (json!({"on": "keys", "kind": "status"}), "needs status"),
@@ -226,7 +226,7 @@ async fn an_invalid_rule_is_refused_with_the_valid_values() {
     ] {
         let refused = admin(&world, Method::POST, "faults", Some(rule.clone())).await;
         assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{rule}");
-        assert!(refused.text.contains(words), "{rule}: {}", refused.text);
+        assert!(refused.text.contains(expected), "{rule}: {}", refused.text);
     }
     assert_eq!(get(&world).await.status, StatusCode::OK);
 }

@@ -86,8 +86,8 @@ async fn a_service_principal_has_no_me_and_there_are_no_users() {
     let me = graph(&world, Method::GET, "me", None).await;
     let users = graph(&world, Method::GET, "users?$filter=userPrincipalName eq 'a@b'", None).await;
 
-    let words = "/me request is only valid with delegated authentication flow.";
-    assert_eq!(me.refusal(), (400, "BadRequest".into(), words.into()));
+    let message = "/me request is only valid with delegated authentication flow.";
+    assert_eq!(me.refusal(), (400, "BadRequest".into(), message.into()));
     assert_eq!(users.json()["value"], json!([]));
 }
 

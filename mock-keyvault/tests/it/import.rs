@@ -123,7 +123,7 @@ async fn numbers_that_are_not_a_key_are_refused_and_never_repeated() {
     let short_n = URL_SAFE_NO_PAD.encode(&member(&rsa, "n")[1..]);
 
     let belong = "the numbers do not belong to each other";
-    for (key, words) in [
+    for (key, expected) in [
         (with(&rsa, "d", other["d"].clone()), belong),
         (with(&rsa, "d", "Aw"), belong),
         (with(&rsa, "d", ""), belong),
@@ -164,7 +164,7 @@ async fn numbers_that_are_not_a_key_are_refused_and_never_repeated() {
         let refused = import(&world, json!({"key": key})).await;
         let (status, code, message) = refused.refusal();
         assert_eq!((status, code.as_str()), (400, "BadParameter"), "{message} {key}");
-        assert!(message.contains(words), "{message} is not {words}");
+        assert!(message.contains(expected), "{message} is not {expected}");
         for secret in ["d", "p", "q"] {
             let given = key[secret].as_str().filter(|text| text.len() > 8);
             assert!(given.is_none_or(|given| !refused.text.contains(given)));
@@ -179,7 +179,7 @@ async fn unsupported_imports_are_refused_clearly() {
     let rsa = jwk::rsa(2048);
     let policy = json!({"contentType": "application/json", "data": "e30"});
 
-    for (body, code, words) in [
+    for (body, code, expected) in [
         (json!({}), "BadParameter", "Property 'key' is required."),
         (json!({"key": {}}), "BadParameter", "Property 'kty' is required."),
         (
@@ -216,7 +216,7 @@ async fn unsupported_imports_are_refused_clearly() {
         let refused = import(&world, body).await;
         let (status, got, message) = refused.refusal();
         assert_eq!((status, got.as_str()), (400, code));
-        assert!(message.contains(words), "{message}");
+        assert!(message.contains(expected), "{message}");
     }
 }
 

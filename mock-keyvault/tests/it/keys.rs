@@ -238,11 +238,11 @@ async fn a_key_for_imports_is_created_and_has_no_other_operation() {
 #[tokio::test]
 async fn a_key_without_a_name_or_without_an_operation_is_refused_as_recorded() {
     let world = World::with_key().await;
-    let words = r#"{"error":{"code":"BadParameter","message":"Operation not specified"}}"#;
+    let message = r#"{"error":{"code":"BadParameter","message":"Operation not specified"}}"#;
 
     for path in ["/keys//create", "/keys//rotate", "/keys//backup", "/keys/k", "/keys/k/"] {
         let refused = world.owner(Method::POST, path, Some(json!({"kty": "RSA"}))).await;
-        assert_eq!((refused.status, refused.text.as_str()), (StatusCode::BAD_REQUEST, words));
+        assert_eq!((refused.status, refused.text.as_str()), (StatusCode::BAD_REQUEST, message));
     }
     let stranger = send(world.http.post(world.url("/keys//create"))).await;
     assert_eq!(stranger.status, StatusCode::UNAUTHORIZED);
@@ -253,14 +253,14 @@ async fn a_key_without_a_name_or_without_an_operation_is_refused_as_recorded() {
 #[tokio::test]
 async fn a_vault_has_no_contacts_for_certificates() {
     let world = World::new().await;
-    let words = r#"{"error":{"code":"ContactsNotFound","message":"Contacts not found"}}"#;
+    let message = r#"{"error":{"code":"ContactsNotFound","message":"Contacts not found"}}"#;
 
     for path in ["/certificates/contacts", "/certificates/contacts/", "/certificates/Contacts"] {
         for answer in [
             world.owner(Method::GET, path, None).await,
             world.identity(Method::GET, path, None).await,
         ] {
-            assert_eq!((answer.status, answer.text.as_str()), (StatusCode::NOT_FOUND, words));
+            assert_eq!((answer.status, answer.text.as_str()), (StatusCode::NOT_FOUND, message));
         }
     }
     let stranger = send(world.http.get(world.url("/certificates/contacts"))).await;
@@ -348,11 +348,11 @@ async fn the_refusal_of_every_operation_names_an_invalid_version() {
             (Method::POST, "/verify", Some(sign.clone())),
         ] {
             let refused = world.owner(method, &format!("/keys/k/{version}{operation}"), body).await;
-            let (status, code, words) = refused.refusal();
+            let (status, code, message) = refused.refusal();
             assert_eq!((status, code.as_str()), (404, "KeyNotFound"), "{operation}");
             let begin =
                 format!("A key with (name/id) k/{version} was not found in this key vault.");
-            assert!(words.starts_with(&begin), "{words}");
+            assert!(message.starts_with(&begin), "{message}");
         }
     }
 }
@@ -364,7 +364,7 @@ async fn bad_parameters_are_400_with_a_message_and_never_500() {
     let tags: serde_json::Map<String, Value> =
         (0..16).map(|i| (i.to_string(), json!("v"))).collect();
 
-    for (path, body, code, words) in [
+    for (path, body, code, expected) in [
         ("/keys/k/create", json!({}), "BadParameter", "'kty' is required"),
         (
             "/keys/k/create",
@@ -395,7 +395,7 @@ async fn bad_parameters_are_400_with_a_message_and_never_500() {
         let refused = world.owner(Method::POST, path, Some(body.clone())).await;
         let (status, got, message) = refused.refusal();
         assert_eq!((status, got.as_str()), (400, code), "{body} {message}");
-        assert!(message.contains(words), "{message}");
+        assert!(message.contains(expected), "{message}");
     }
     let huge = json!({"kty": "RSA", "x": "y".repeat(300_000)});
     assert_eq!(world.owner(Method::POST, "/keys/k/create", Some(huge)).await.status, 400);

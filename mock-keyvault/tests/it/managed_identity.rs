@@ -26,8 +26,8 @@ async fn app_service(world: &World, query: &str) -> Answer {
     send(world.http.get(url).header("X-IDENTITY-HEADER", header)).await
 }
 
-fn imds_error(words: &str) -> Value {
-    json!({"error": "invalid_request", "error_description": words})
+fn imds_error(message: &str) -> Value {
+    json!({"error": "invalid_request", "error_description": message})
 }
 
 #[tokio::test]
@@ -123,7 +123,7 @@ async fn imds_refuses_with_its_own_messages() {
     }
     assert_eq!(forwarded.status, StatusCode::BAD_REQUEST);
     assert_eq!(forwarded.json()["error"], "invalid_request");
-    for (query, words) in [
+    for (query, message) in [
         ("resource=x", "Required query variable 'api-version' is missing"),
         ("api-version=2018-02-01", "Required query variable 'resource' is missing"),
         ("api-version=2018-02-01&resource=", "Required query variable 'resource' is missing"),
@@ -133,7 +133,7 @@ async fn imds_refuses_with_its_own_messages() {
     ] {
         let answer = imds(&world, query).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{query}");
-        assert_eq!(answer.json(), imds_error(words));
+        assert_eq!(answer.json(), imds_error(message));
     }
 }
 

@@ -83,7 +83,7 @@ async fn after_a_kill_the_old_rows_still_exist_and_the_next_start_continues() {
 
 #[tokio::test]
 async fn missing_or_damaged_rows_are_refused_with_a_message_and_nothing_changes() {
-    for (damage, words) in [
+    for (damage, expected) in [
         ((|db| std::fs::remove_file(db).unwrap()) as fn(&Path), "No such file"),
         (|db| std::fs::write(db, "").unwrap(), "damaged"),
         (
@@ -108,7 +108,7 @@ async fn missing_or_damaged_rows_are_refused_with_a_message_and_nothing_changes(
         let error = MockKeyVault::builder().data_dir(&folder).start().await.unwrap_err();
 
         let error = error.to_string();
-        assert!(error.contains(words) && error.contains("nothing was changed"), "{error}");
+        assert!(error.contains(expected) && error.contains("nothing was changed"), "{error}");
         assert!(!folder.join("journal").exists() && !folder.join("mock-keyvault.json").exists());
     }
 }

@@ -52,12 +52,12 @@ async fn an_address_rule_only_admits_its_addresses() {
     let get = || world.owner(Method::GET, "/keys/k", None);
 
     world.vault.set_network_rules("local", denying(&["127.0.0.0/8"], false)).await.unwrap();
-    let let_in = get().await;
+    let allowed = get().await;
     world.vault.set_network_rules("local", denying(&["127.0.0.2"], false)).await.unwrap();
-    let kept_out = get().await;
+    let refused = get().await;
 
-    assert_eq!(let_in.status, StatusCode::OK);
-    assert_eq!(kept_out.refusal(), firewall(&world, "127.0.0.1"));
+    assert_eq!(allowed.status, StatusCode::OK);
+    assert_eq!(refused.refusal(), firewall(&world, "127.0.0.1"));
 }
 
 #[tokio::test]

@@ -107,8 +107,8 @@ fn health_fails_if_no_vault_runs() {
     let answer = health(folder.path());
 
     assert_eq!(answer.status.code(), Some(1));
-    let words = String::from_utf8(answer.stderr).unwrap();
-    assert!(words.starts_with("mock-keyvault: not healthy: 127.0.0.1:1"), "{words}");
+    let output = String::from_utf8(answer.stderr).unwrap();
+    assert!(output.starts_with("mock-keyvault: not healthy: 127.0.0.1:1"), "{output}");
 }
 
 #[test]
@@ -119,8 +119,8 @@ fn a_folder_in_use_is_refused_with_a_message() {
     let second = program(folder.path()).args(["--listen", "0"]).output().unwrap();
 
     assert_eq!(second.status.code(), Some(1));
-    let words = String::from_utf8(second.stderr).unwrap();
-    assert!(words.contains("is in use by another mock-keyvault"), "{words}");
+    let output = String::from_utf8(second.stderr).unwrap();
+    assert!(output.contains("is in use by another mock-keyvault"), "{output}");
 }
 
 #[test]
@@ -132,10 +132,10 @@ fn a_port_in_use_is_refused_with_the_flag_for_another_port() {
     let answer = program(folder.path()).args(["--listen", &address]).output().unwrap();
 
     assert_eq!(answer.status.code(), Some(1));
-    let words = String::from_utf8(answer.stderr).unwrap();
+    let output = String::from_utf8(answer.stderr).unwrap();
     assert!(
-        words.contains(&format!("cannot listen on {address}")) && words.contains("--listen"),
-        "{words}"
+        output.contains(&format!("cannot listen on {address}")) && output.contains("--listen"),
+        "{output}"
     );
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was made");
 }
@@ -227,8 +227,11 @@ fn env_fails_if_no_vault_runs_or_the_vault_was_killed() {
     for answer in [never, killed] {
         assert_eq!(answer.status.code(), Some(1));
         assert!(answer.stdout.is_empty());
-        let words = String::from_utf8(answer.stderr).unwrap();
-        assert!(words.starts_with("mock-keyvault: no vault runs with the data folder"), "{words}");
+        let output = String::from_utf8(answer.stderr).unwrap();
+        assert!(
+            output.starts_with("mock-keyvault: no vault runs with the data folder"),
+            "{output}"
+        );
     }
 }
 
@@ -254,8 +257,8 @@ fn any_token_is_refused_outside_the_loopback_with_a_message() {
         .unwrap();
 
     assert_eq!(answer.status.code(), Some(1));
-    let words = String::from_utf8(answer.stderr).unwrap();
-    assert!(words.contains("--trusted-network"), "{words}");
+    let output = String::from_utf8(answer.stderr).unwrap();
+    assert!(output.contains("--trusted-network"), "{output}");
 }
 
 #[test]
@@ -300,11 +303,11 @@ fn a_refused_start_prints_one_sentence_and_the_log_of_sled_only_on_request() {
         String::from_utf8(ended.stderr).unwrap()
     };
 
-    let words = start(None);
+    let output = start(None);
     let asked = start(Some("sled=error"));
 
-    assert!(words.contains("; run `mock-keyvault repair "), "{words}");
-    assert_eq!(words.lines().count(), 1, "{words}");
+    assert!(output.contains("; run `mock-keyvault repair "), "{output}");
+    assert_eq!(output.lines().count(), 1, "{output}");
     assert!(asked.contains("ERROR") && asked.contains("sled::"), "{asked}");
 }
 
@@ -321,7 +324,8 @@ fn a_repair_reports_that_it_changes_the_files_of_the_keys_before_it_changes_anyt
     let (done, said) = repair(&["--yes"]);
     let (again, sound) = repair(&["--yes"]);
 
-    let shown = |text: &str, words: &str| assert!(text.contains(words), "{words:?} in {text}");
+    let shown =
+        |text: &str, expected: &str| assert!(text.contains(expected), "{expected:?} in {text}");
     let plan = said.split(" is repaired").next().unwrap();
     for text in [&planned, plan] {
         shown(text, "0000000000000001.segment is damaged");
@@ -342,8 +346,8 @@ fn a_repair_rewrites_a_damaged_marker_and_does_not_change_a_newer_format() {
     let whole = std::fs::read(&marker).unwrap();
     let repair = || {
         let ended = program(folder.path()).args(["repair", "--yes"]).output().unwrap();
-        let words = [ended.stdout, ended.stderr].map(|words| String::from_utf8(words).unwrap());
-        (ended.status.code(), words.concat())
+        let output = [ended.stdout, ended.stderr].map(|output| String::from_utf8(output).unwrap());
+        (ended.status.code(), output.concat())
     };
     let newer = Marker { format_version: 3, unfinished: false }.encode().unwrap();
     std::fs::write(&marker, &newer).unwrap();

@@ -87,12 +87,12 @@ async fn each_version_of_the_api_answers_as_the_readme_says() {
             let answer = send(world.http.request(Method::GET, url).bearer_auth(&token)).await;
             match row[1].as_str() {
                 "400" => assert_eq!(answer.status, StatusCode::BAD_REQUEST),
-                words => {
+                text => {
                     assert_eq!(answer.status, StatusCode::OK, "{version}: {}", answer.text);
                     let attributes = &answer.json()["attributes"];
                     let has = attributes.get("exportable").is_some();
                     assert_eq!(has, attributes.get("hsmPlatform").is_some());
-                    assert_eq!(has, !words.starts_with("keys without"), "{version}");
+                    assert_eq!(has, !text.starts_with("keys without"), "{version}");
                 }
             }
         }

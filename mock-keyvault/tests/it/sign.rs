@@ -89,13 +89,13 @@ async fn a_digest_of_another_length_is_refused_with_both_lengths() {
             let signed = sign(&world, key, alg, &vec![1; len]).await;
             let verified = verify(&world, key, alg, &vec![1; len], &vec![1; signature_len]).await;
 
-            let words = |property: &str| {
+            let message = |property: &str| {
                 format!(
                     "Invalid length of '{property}': {len} bytes. {alg} requires {digest_len} bytes, encoded with base64url."
                 )
             };
-            assert_eq!(signed.refusal(), (400, "BadParameter".into(), words("value")));
-            assert_eq!(verified.refusal(), (400, "BadParameter".into(), words("digest")));
+            assert_eq!(signed.refusal(), (400, "BadParameter".into(), message("value")));
+            assert_eq!(verified.refusal(), (400, "BadParameter".into(), message("digest")));
         }
     }
 }
@@ -143,10 +143,10 @@ async fn the_refusal_of_an_unknown_algorithm_lists_the_known_ones() {
 
     for alg in ["RSNULL", "HS256", "rs256", "RSA-OAEP", &"x".repeat(5000)] {
         let refused = sign(&world, "k", alg, &[1; 32]).await;
-        let (status, code, words) = refused.refusal();
+        let (status, code, message) = refused.refusal();
         assert_eq!((status, code.as_str()), (400, "BadParameter"));
-        assert!(words.starts_with("Property 'alg' has invalid value"), "{words}");
-        assert!(words.contains("\"ES256K\"") && words.len() < 300, "{words}");
+        assert!(message.starts_with("Property 'alg' has invalid value"), "{message}");
+        assert!(message.contains("\"ES256K\"") && message.len() < 300, "{message}");
     }
     let refused = sign(&world, "k", "", &[1; 32]).await;
     assert_eq!(refused.refusal().2, "Property 'alg' is required.\r\n");
@@ -175,12 +175,12 @@ async fn outside_its_validity_a_key_verifies_but_does_not_sign_and_a_disabled_ke
     world.owner(Method::PATCH, "/keys/p-256", patch).await;
     let signed = sign(&world, "p-256", "ES256", &[7; 32]).await;
     let verified = verify(&world, "p-256", "ES256", &[7; 32], &signature).await;
-    let words = |operation| {
-        let words = format!("Operation {operation} is not allowed on a disabled key.");
-        (403, "Forbidden/KeyDisabled".to_owned(), words)
+    let message = |operation| {
+        let message = format!("Operation {operation} is not allowed on a disabled key.");
+        (403, "Forbidden/KeyDisabled".to_owned(), message)
     };
-    assert_eq!(signed.refusal(), words("sign"));
-    assert_eq!(verified.refusal(), words("verify"));
+    assert_eq!(signed.refusal(), message("sign"));
+    assert_eq!(verified.refusal(), message("verify"));
 }
 
 #[tokio::test]
@@ -190,6 +190,6 @@ async fn a_key_signs_only_if_it_lists_that_operation() {
 
     let refused = sign(&world, "k", "ES256", &[1; 32]).await;
 
-    let words = "Operation sign is not permitted on this key.".to_owned();
-    assert_eq!(refused.refusal(), (403, "Forbidden/KeyOperationForbidden".into(), words));
+    let message = "Operation sign is not permitted on this key.".to_owned();
+    assert_eq!(refused.refusal(), (403, "Forbidden/KeyOperationForbidden".into(), message));
 }

@@ -238,10 +238,10 @@ async fn a_scope_without_or_with_several_resources_is_refused() {
         let answer = asked_for(&world, scope, false).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{scope}");
         assert_eq!(answer.json()["error"], "invalid_scope");
-        let words =
+        let expected =
             format!("AADSTS1002012: The provided value for scope {scope} is not valid. Client");
         let description = answer.field("error_description");
-        assert!(description.starts_with(&words), "{description}");
+        assert!(description.starts_with(&expected), "{description}");
     }
 }
 
@@ -281,7 +281,7 @@ async fn other_tenants_and_other_proofs_are_refused_clearly() {
         ("scope", SCOPE),
     ];
 
-    for (tenant, form, status, number, words) in [
+    for (tenant, form, status, number, expected) in [
         ("common", &secret[..], 400, 50_059, "No tenant-identifying information found"),
         ("Organizations", &secret[..], 400, 50_059, world.vault.tenant()),
         ("contoso.com", &secret[..], 400, 90_002, "Tenant 'contoso.com' not found"),
@@ -292,7 +292,7 @@ async fn other_tenants_and_other_proofs_are_refused_clearly() {
         assert_eq!((answer.status.as_u16(), &body["error_codes"]), (status, &json!([number])));
         let description = body["error_description"].as_str().unwrap();
         assert!(description.starts_with(&format!("AADSTS{number}: ")), "{description}");
-        assert!(description.contains(words), "{description}");
+        assert!(description.contains(expected), "{description}");
     }
 }
 

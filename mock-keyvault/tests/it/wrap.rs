@@ -89,7 +89,7 @@ async fn the_refusal_of_a_bad_body_names_the_fault() {
     let world = World::with_key().await;
     let value = URL_SAFE_NO_PAD.encode([0; 191]);
 
-    for (body, message) in [
+    for (body, expected) in [
         (json!({"value": "AA"}), "Property 'alg' is required."),
         (json!({"alg": "RSA-OAEP-256"}), "Property 'value' is required."),
         (json!({"alg": "RSA-OAEP-256", "value": "+/+/"}), "Content of 'value' is not base64url."),
@@ -99,9 +99,9 @@ async fn the_refusal_of_a_bad_body_names_the_fault() {
         (json!([]), "invalid"),
     ] {
         let refused = world.identity(Method::POST, "/keys/k/wrapkey", Some(body.clone())).await;
-        let (status, code, words) = refused.refusal();
+        let (status, code, message) = refused.refusal();
         assert_eq!((status, code.as_str()), (400, "BadParameter"), "{body}");
-        assert!(words.contains(message), "{words}");
+        assert!(message.contains(expected), "{message}");
     }
 }
 

@@ -80,8 +80,8 @@ pub(in crate::arm) async fn exists(
 /// The groups that the caller may see and that have the filter's tag.
 pub(in crate::arm) async fn list(context: &Context, uri: &Uri) -> Result<Response, ArmError> {
     let query = uri.query().unwrap_or_default();
-    let tags = TagFilter::of(query).map_err(RequestError::from)?;
-    let page = Page::of(query).map_err(RequestError::from)?;
+    let tags = TagFilter::from_query(query).map_err(RequestError::from)?;
+    let page = Page::from_query(query).map_err(RequestError::from)?;
     let mut value = Vec::new();
     for group in context.arm.registries.groups().await? {
         if tags.selects(group.tags.as_map()) && context.may(READ, &scope(&group.name)?) {

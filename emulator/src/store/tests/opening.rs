@@ -113,7 +113,7 @@ fn a_damaged_marker_without_a_journal_is_refused_and_the_named_command_repairs_i
         let message = Store::open(&path, Durability::Relaxed).unwrap_err().to_string();
 
         assert!(message.contains("sealyard.json is damaged"), "{message}");
-        let command = RepairCommand::of("sealyard", &path);
+        let command = RepairCommand::new("sealyard", &path);
         assert!(message.ends_with(&format!("run `{command}`")), "{message}");
     }
     let repair = RowsRepair::examine(&path).unwrap();
@@ -137,7 +137,7 @@ fn rows_that_were_migrated_are_not_migrated_again_when_marker_and_journal_are_lo
 
     let refused = Store::open(&path, Durability::Relaxed).unwrap_err();
 
-    let command = RepairCommand::of("sealyard", &path);
+    let command = RepairCommand::new("sealyard", &path);
     assert!(refused.to_string().ends_with(&format!("run `{command}`")), "{refused}");
     drop(folder);
 }

@@ -13,7 +13,7 @@ use super::builtin::{self, RoleDefinition};
 use super::error::AuthorizationError;
 use super::rows::Rows;
 use super::scope::Scope;
-use crate::changes::{ChangeKind, Changes, Telling};
+use crate::changes::{ChangeKind, Changes, NotifyingGuard};
 use crate::clock::Clock;
 use crate::durable;
 
@@ -182,7 +182,7 @@ impl Authorization {
 
     /// The assignments that a query asks for, by name.
     pub fn assignments(&self, query: &AssignmentQuery) -> Vec<RoleAssignment> {
-        self.read().values().filter(|assignment| query.takes(assignment)).cloned().collect()
+        self.read().values().filter(|assignment| query.matches(assignment)).cloned().collect()
     }
 
     fn remove_where(
@@ -214,9 +214,9 @@ impl Authorization {
     }
 
     /// Locks the assignments for a change, and notifies the listeners afterwards. All changes go through here.
-    fn write(&self) -> Telling<'_, BTreeMap<Uuid, RoleAssignment>> {
+    fn write(&self) -> NotifyingGuard<'_, BTreeMap<Uuid, RoleAssignment>> {
         let guard = self.assignments.write().unwrap_or_else(PoisonError::into_inner);
-        self.changes.telling(guard, ChangeKind::Role, None)
+        self.changes.notifying(guard, ChangeKind::Role, None)
     }
 }
 

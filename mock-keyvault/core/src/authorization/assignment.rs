@@ -96,7 +96,7 @@ impl PrincipalType {
     }
 
     /// The kind with this spelling, in any letter case.
-    pub fn of(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         [Self::ServicePrincipal, Self::User, Self::Group, Self::ForeignGroup, Self::Device]
             .into_iter()
             .find(|kind| kind.as_str().eq_ignore_ascii_case(text))
@@ -147,7 +147,7 @@ impl NewRoleAssignment {
 }
 
 impl AssignmentQuery {
-    pub(super) fn takes(&self, assignment: &RoleAssignment) -> bool {
+    pub(super) fn matches(&self, assignment: &RoleAssignment) -> bool {
         let is_above = assignment.scope.contains(&self.at);
         let is_below = !self.at_or_above && self.at.contains(&assignment.scope);
         let is_theirs = self

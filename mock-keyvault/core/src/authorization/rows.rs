@@ -122,7 +122,7 @@ impl Row {
             role: builtin::by_id(self.role)
                 .ok_or_else(|| damaged(format!("there is no role {}", self.role)))?,
             principal_id: self.principal_id,
-            principal_type: PrincipalType::of(&self.principal_type).unwrap_or_default(),
+            principal_type: PrincipalType::parse(&self.principal_type).unwrap_or_default(),
             description,
             created: self.created,
             updated: self.updated,

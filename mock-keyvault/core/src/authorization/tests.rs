@@ -20,7 +20,7 @@ fn open(folder: &std::path::Path) -> Authorization {
         trees: &["authorization"],
         key: Arc::new(key),
         durability: Durability::Relaxed,
-        disk_space: Arc::new(DiskSpace::of(folder)),
+        disk_space: Arc::new(DiskSpace::without_reserve(folder)),
         is_new: true,
         repair: "repair",
         remembered: &[],

@@ -57,11 +57,11 @@ pub struct Space {
 #[derive(Debug)]
 pub struct DiskSpace {
     folder: PathBuf,
-    held: Mutex<Held>,
+    state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct State {
     removal: Reserve,
     audit: Reserve,
     /// The bytes that are free, if a test simulates them.
@@ -77,22 +77,22 @@ struct Limit {
 
 impl DiskSpace {
     /// The device of this folder, without a reserve. The folder must exist when a method is called.
-    pub fn of(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), held: Mutex::default() }
+    pub fn without_reserve(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), state: Mutex::default() }
     }
 
     /// The device of this folder, with a reserve, which is created if it is missing. The caller holds the folder's lock.
     ///
     /// It is not an error if the reserve cannot be created: the program works without one, and logs a warning. Blocks.
     pub fn open(folder: &Path) -> Self {
-        let disk_space = Self::of(folder);
+        let disk_space = Self::without_reserve(folder);
         {
-            let mut held = disk_space.lock();
-            let total = held.measure(folder).map_or(u64::MAX, |(_, total)| total);
+            let mut state = disk_space.lock();
+            let total = state.measure(folder).map_or(u64::MAX, |(_, total)| total);
             let size = RESERVED.min(total / RESERVED_SHARE);
             let for_audit = size / AUDIT_SHARE;
-            held.removal = Reserve::open(folder.join(REMOVAL_FILE), size - for_audit);
-            held.audit = Reserve::open(folder.join(AUDIT_FILE), for_audit);
+            state.removal = Reserve::open(folder.join(REMOVAL_FILE), size - for_audit);
+            state.audit = Reserve::open(folder.join(AUDIT_FILE), for_audit);
         }
         disk_space.refill();
         if let Ok(Space { reserved, reserve_size, .. }) = disk_space.space()
@@ -111,24 +111,24 @@ impl DiskSpace {
     /// Returns [`io::ErrorKind::StorageFull`] if there is too little space for so many bytes for this purpose. A caller asks
     /// before it changes anything, and then changes nothing. Blocks for a moment.
     pub fn spend(&self, bytes: u64, purpose: Purpose) -> io::Result<()> {
-        let mut held = self.lock();
-        let (free, total) = held.measure(&self.folder)?;
+        let mut state = self.lock();
+        let (free, total) = state.measure(&self.folder)?;
         let needed = bytes.saturating_add(match purpose {
-            Purpose::Content => FOR_CONTENT.of(total),
-            Purpose::Rows => FOR_ROWS.of(total),
+            Purpose::Content => FOR_CONTENT.scaled_to(total),
+            Purpose::Rows => FOR_ROWS.scaled_to(total),
             Purpose::Removal | Purpose::Maintenance => FOR_REMOVAL,
             Purpose::SmallFile | Purpose::Audit => FOR_FILE,
         });
         match purpose {
-            Purpose::Content | Purpose::Rows => held.ensure(free, needed)?,
+            Purpose::Content | Purpose::Rows => state.ensure(free, needed)?,
             Purpose::Removal | Purpose::Maintenance | Purpose::SmallFile => {
-                held.release(free, needed, |held| &mut held.removal)?;
+                state.release(free, needed, |state| &mut state.removal)?;
             }
-            Purpose::Audit => held.release(free, needed, |held| &mut held.audit)?,
+            Purpose::Audit => state.release(free, needed, |state| &mut state.audit)?,
         }
-        if held.missing() > 0 {
-            let (free, _) = held.measure(&self.folder)?;
-            held.grow(free.saturating_sub(needed));
+        if state.missing() > 0 {
+            let (free, _) = state.measure(&self.folder)?;
+            state.grow(free.saturating_sub(needed));
         }
         Ok(())
     }
@@ -136,37 +136,38 @@ impl DiskSpace {
     /// Whether two programs can start on this device at the same time, each with a folder of its own. With less space, one
     /// start could use the space that the other has just measured or released from its reserve.
     pub fn has_space_for_two_starts(&self) -> io::Result<bool> {
-        let held = self.lock();
-        let (free, _) = held.measure(&self.folder)?;
+        let state = self.lock();
+        let (free, _) = state.measure(&self.folder)?;
         Ok(free >= FOR_TWO_STARTS)
     }
 
     /// Whether changes of rows are refused now.
     pub fn is_low(&self) -> bool {
-        let held = self.lock();
-        held.measure(&self.folder)
-            .is_ok_and(|(free, total)| held.ensure(free, FOR_ROWS.of(total)).is_err())
+        let state = self.lock();
+        state
+            .measure(&self.folder)
+            .is_ok_and(|(free, total)| state.ensure(free, FOR_ROWS.scaled_to(total)).is_err())
     }
 
     /// Refills the reserve as far as there is space. Call it after a start and after a garbage collection, when no write is
     /// waiting. Blocks for a moment.
     pub fn refill(&self) {
-        let mut held = self.lock();
-        if held.missing() > 0
-            && let Ok((free, _)) = held.measure(&self.folder)
+        let mut state = self.lock();
+        if state.missing() > 0
+            && let Ok((free, _)) = state.measure(&self.folder)
         {
-            held.grow(free.saturating_sub(LEFT_BY_RESERVE));
+            state.grow(free.saturating_sub(LEFT_BY_RESERVE));
         }
     }
 
     /// The bytes that are free, and those of the reserve.
     pub fn space(&self) -> io::Result<Space> {
-        let held = self.lock();
-        let (free, _) = held.measure(&self.folder)?;
+        let state = self.lock();
+        let (free, _) = state.measure(&self.folder)?;
         Ok(Space {
             free,
-            reserved: held.removal.len() + held.audit.len(),
-            reserve_size: held.removal.size() + held.audit.size(),
+            reserved: state.removal.len() + state.audit.len(),
+            reserve_size: state.removal.size() + state.audit.size(),
         })
     }
 
@@ -177,9 +178,9 @@ impl DiskSpace {
             SimulatedDisk::Full => self.simulate_free(Some(0)),
             SimulatedDisk::UsedUp => {
                 self.simulate_free(Some(0));
-                let mut held = self.lock();
-                held.removal.empty();
-                held.audit.empty();
+                let mut state = self.lock();
+                state.removal.empty();
+                state.audit.empty();
             }
         }
     }
@@ -190,8 +191,8 @@ impl DiskSpace {
     }
 
     // No code panics while it holds the lock.
-    fn lock(&self) -> MutexGuard<'_, Held> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -202,7 +203,7 @@ impl Drop for DiskSpace {
     }
 }
 
-impl Held {
+impl State {
     /// Bytes that are free for this program, and all bytes of the device.
     fn measure(&self, folder: &Path) -> io::Result<(u64, u64)> {
         let disk = rustix::fs::statvfs(folder)?;
@@ -251,7 +252,7 @@ impl Held {
 }
 
 impl Limit {
-    fn of(&self, total: u64) -> u64 {
+    fn scaled_to(&self, total: u64) -> u64 {
         self.bytes.min((total / self.share).max(self.least))
     }
 }

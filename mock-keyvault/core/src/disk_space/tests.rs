@@ -20,11 +20,13 @@ fn kind(refused: io::Result<()>) -> Option<io::ErrorKind> {
 
 #[test]
 fn a_small_device_keeps_less_free_than_a_large_one_but_never_less_than_two_segments() {
-    let of = |mebibytes: u64| (FOR_CONTENT.of(mebibytes * MIB), FOR_ROWS.of(mebibytes * MIB));
+    let limits = |mebibytes: u64| {
+        (FOR_CONTENT.scaled_to(mebibytes * MIB), FOR_ROWS.scaled_to(mebibytes * MIB))
+    };
 
-    assert_eq!(of(1 << 20), (64 * MIB, 4 * MIB));
-    assert_eq!(of(64), (4 * MIB, 2 * MIB));
-    assert_eq!(of(4), (2 * MIB, MIB));
+    assert_eq!(limits(1 << 20), (64 * MIB, 4 * MIB));
+    assert_eq!(limits(64), (4 * MIB, 2 * MIB));
+    assert_eq!(limits(4), (2 * MIB, MIB));
 }
 
 #[test]
@@ -160,7 +162,7 @@ fn the_reserve_is_refilled_without_a_restart_when_there_is_space() {
 #[test]
 fn a_folder_without_a_reserve_refuses_writes_without_space() {
     let folder = tempfile::tempdir().unwrap();
-    let disk_space = DiskSpace::of(folder.path());
+    let disk_space = DiskSpace::without_reserve(folder.path());
 
     disk_space.simulate(SimulatedDisk::Full);
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::checkpoint::CheckpointReader;
 use super::engine::Engine;
-use super::error::{FormatError, What};
+use super::error::{FormatError, FrameDamage};
 use super::position::Position;
 use super::proof::Proof;
 use super::reach::read_segment;
@@ -78,7 +78,7 @@ fn begins(engine: &Engine, segments: &[(u64, PathBuf)]) -> Result<(), FormatErro
     if *first == 1 || checkpoints.iter().any(|(generation, _)| *first <= generation + 1) {
         return Ok(());
     }
-    Err(FormatError::damaged(path, 0, What::Missing(first - 1)))
+    Err(FormatError::damaged(path, 0, FrameDamage::Missing(first - 1)))
 }
 
 fn read_checkpoint(engine: &Engine, path: &Path) -> Result<(), FormatError> {
@@ -116,7 +116,7 @@ fn read_segments(
     }
     if let Some(reached) = reached {
         let path = segments.last().map_or(engine.layout.journal(), |(_, path)| path.as_path());
-        faults.push(FormatError::damaged(path, 0, What::Missing(reached + 1)));
+        faults.push(FormatError::damaged(path, 0, FrameDamage::Missing(reached + 1)));
     }
 }
 
@@ -133,7 +133,7 @@ fn read_one(
     let before = scan.position();
     let named = before.generation.checked_add(1) == Some(first);
     if !named || previous.is_some_and(|previous| *previous != before) {
-        return Err(FormatError::damaged(path, 0, What::Chain));
+        return Err(FormatError::damaged(path, 0, FrameDamage::Chain));
     }
     if before.generation > end.generation {
         return Ok(None);

@@ -12,7 +12,7 @@ use fs_err as fs;
 use super::checkpoint::{CheckpointWriter, Row};
 use super::durability::Durability;
 use super::engine::Engine;
-use super::error::{FormatError, What};
+use super::error::{FormatError, FrameDamage};
 use super::layout::{Layout, create_private};
 use super::merge::Merge;
 use super::op::Op;
@@ -77,7 +77,7 @@ impl Engine {
             Ok(()) => self.prune(),
             Err(FormatError::Io(error)) => Err(error),
             // Every record is authentic, so the files are not damaged.
-            Err(FormatError::Damaged { what: What::SetSum, .. }) => {
+            Err(FormatError::Damaged { what: FrameDamage::SetSum, .. }) => {
                 Err(io::Error::new(io::ErrorKind::InvalidData, INDEX_WAS_WRONG))
             }
             Err(damaged @ FormatError::Damaged { .. }) if self.proof.get().is_complete() => {

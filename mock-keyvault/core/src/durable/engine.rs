@@ -123,7 +123,7 @@ impl Engine {
             simulated_panic: AtomicBool::new(false),
             index: RwLock::new(Arc::new(index)),
             tail: Mutex::new(tail),
-            notices: Notices::of(notices),
+            notices: Notices::new(notices),
         })
     }
 

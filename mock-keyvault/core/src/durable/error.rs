@@ -14,7 +14,7 @@ pub enum FormatError {
         /// The offset of the damaged frame.
         offset: u64,
         /// The kind of damage.
-        what: What,
+        what: FrameDamage,
     },
     /// The operating system returned an error, which names the file.
     #[error(transparent)]
@@ -23,14 +23,14 @@ pub enum FormatError {
 
 impl FormatError {
     /// The error of a damaged frame of this file.
-    pub fn damaged(file: &Path, offset: u64, what: What) -> Self {
+    pub fn damaged(file: &Path, offset: u64, what: FrameDamage) -> Self {
         Self::Damaged { file: file.to_owned(), offset, what }
     }
 }
 
 /// The kind of damage of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum What {
+pub enum FrameDamage {
     /// The file ends within the frame.
     #[error("the file ends within a frame")]
     Cut,

@@ -3,7 +3,7 @@
 //! The headers of segments and checkpoints, and the head, are such frames. Records have another form.
 
 use super::bytes::Fields;
-use super::error::What;
+use super::error::FrameDamage;
 use super::key::{MAC_LEN, RowsKey};
 
 /// The bytes before the content: magic and version.
@@ -22,17 +22,21 @@ pub(super) fn seal(key: &RowsKey, magic: [u8; 8], frame: &mut [u8]) {
 }
 
 /// The content of a frame that [`seal`] finished under this key and magic.
-pub(super) fn open<'a>(key: &RowsKey, magic: [u8; 8], frame: &'a [u8]) -> Result<Fields<'a>, What> {
-    let (covered, mac) = frame.split_last_chunk::<MAC_LEN>().ok_or(What::Cut)?;
+pub(super) fn open<'a>(
+    key: &RowsKey,
+    magic: [u8; 8],
+    frame: &'a [u8],
+) -> Result<Fields<'a>, FrameDamage> {
+    let (covered, mac) = frame.split_last_chunk::<MAC_LEN>().ok_or(FrameDamage::Cut)?;
     let mut fields = Fields(covered);
     if fields.array() != Some(magic) {
-        return Err(What::Magic);
+        return Err(FrameDamage::Magic);
     }
     if !key.verifies(&[covered], mac) {
-        return Err(What::Mac);
+        return Err(FrameDamage::Mac);
     }
     if fields.u64() != Some(VERSION) {
-        return Err(What::Version);
+        return Err(FrameDamage::Version);
     }
     Ok(fields)
 }

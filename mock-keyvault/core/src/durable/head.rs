@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::bytes::Fields;
 use super::durability::Durability;
-use super::error::{FormatError, What};
+use super::error::{FormatError, FrameDamage};
 use super::frame;
 use super::key::{MAC_LEN, RowsKey};
 use super::position::{POSITION_LEN, Position};
@@ -53,12 +53,12 @@ impl Head {
         Self::verify(key, bytes).map_err(|what| FormatError::damaged(file, 0, what))
     }
 
-    fn verify(key: &RowsKey, bytes: &[u8]) -> Result<Self, What> {
-        let (whole, rest) = bytes.split_at_checked(HEAD_LEN).ok_or(What::Cut)?;
+    fn verify(key: &RowsKey, bytes: &[u8]) -> Result<Self, FrameDamage> {
+        let (whole, rest) = bytes.split_at_checked(HEAD_LEN).ok_or(FrameDamage::Cut)?;
         if !rest.is_empty() {
-            return Err(What::Trailing);
+            return Err(FrameDamage::Trailing);
         }
-        Self::take(&mut frame::open(key, MAGIC, whole)?).ok_or(What::Content)
+        Self::take(&mut frame::open(key, MAGIC, whole)?).ok_or(FrameDamage::Content)
     }
 
     fn take(fields: &mut Fields<'_>) -> Option<Self> {

@@ -93,13 +93,13 @@ pub fn migrate(
         Ok(Migrated { rows: count, from: rows })
     });
     migrated.map_err(|error| {
-        give_up_migration(options);
+        abandon_migration(options);
         old_error(old, error)
     })
 }
 
 /// Removes the files of a migration that could not be finished. The rows of format 1 are still there.
-pub fn give_up_migration(options: &OpenOptions<'_>) {
+pub fn abandon_migration(options: &OpenOptions<'_>) {
     let layout = Layout::new(options.folder);
     let unfinished = Layout::unfinished(options.folder);
     for made in [layout.journal(), unfinished.journal(), &layout.index(), &layout.healed_index()] {

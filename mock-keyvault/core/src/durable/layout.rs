@@ -126,7 +126,7 @@ impl Layout {
     }
 
     /// Keeps a copy of a segment before its end is removed.
-    pub(super) fn keep_copy(segment: &Path) -> io::Result<()> {
+    pub(super) fn save_copy(segment: &Path) -> io::Result<()> {
         let copy = cut_name(segment);
         super::disk::ensure_space_for(&copy)?;
         fs::copy(segment, copy).map(drop)

@@ -9,18 +9,18 @@ use std::path::PathBuf;
 
 use fs_err as fs;
 
-use super::error::{FormatError, What};
+use super::error::{FormatError, FrameDamage};
 use super::head::Head;
 use super::journal::boot_id;
 use super::key::RowsKey;
 use super::layout::Layout;
 use super::position::Position;
 use super::reach::{self, Reach};
-use super::verdict::{self, Behind, Found, Verdict};
+use super::verdict::{self, Found, TrailingBytes, Verdict};
 
 /// The state of the journal.
 #[derive(Debug)]
-pub(super) struct Looked {
+pub(super) struct JournalState {
     /// The segments that were read, in order.
     pub(super) segments: Vec<(u64, PathBuf)>,
     /// The head, if it can be read.
@@ -45,10 +45,10 @@ pub(super) struct Damage {
     /// The first generation that cannot be read.
     pub(super) generation: u64,
     /// The kind of damage.
-    pub(super) what: What,
+    pub(super) what: FrameDamage,
 }
 
-impl Looked {
+impl JournalState {
     /// Reads the end of the journal. `index` is the state of the index, if there is a usable one. Returns `None` if there is no
     /// segment.
     pub(super) fn at(
@@ -78,7 +78,7 @@ impl Looked {
         let Self { head, inode, boot_id, ref reach, index, .. } = *self;
         verdict::judge(&Found {
             end: reach.end,
-            behind: reach.behind,
+            trailing: reach.trailing,
             head,
             head_is_on_chain: head.and_then(|_| reach.passed.last().copied().flatten()),
             index,
@@ -92,10 +92,10 @@ impl Looked {
         if let Some(fault) = self.reach.fault.take() {
             return Err(fault);
         }
-        let Reach { segment: file, offset, behind, what, .. } = self.reach;
+        let Reach { segment: file, offset, trailing, what, .. } = self.reach;
         let generation = self.reach.end.generation + 1;
-        let what = match behind {
-            Behind::Nothing => What::Missing(generation),
+        let what = match trailing {
+            TrailingBytes::Nothing => FrameDamage::Missing(generation),
             _ => what,
         };
         Ok(Damage { file, offset, generation, what })

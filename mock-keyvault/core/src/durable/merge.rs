@@ -11,7 +11,7 @@ use fs_err as fs;
 use fs_err::os::unix::fs::FileExt;
 
 use super::checkpoint::{CheckpointReader, CheckpointWriter, Row};
-use super::error::{FormatError, What};
+use super::error::{FormatError, FrameDamage};
 use super::key::RowsKey;
 use super::op::Op;
 use super::position::Position;
@@ -66,7 +66,7 @@ impl<'a> Merge<'a> {
         }
         let last = segments.last().map(PathBuf::as_path).or(checkpoint.map(|(path, _)| path));
         if merge.position().is_none_or(|position| position.generation != through) {
-            let missing = What::Missing(merge.position().map_or(0, |p| p.generation) + 1);
+            let missing = FrameDamage::Missing(merge.position().map_or(0, |p| p.generation) + 1);
             return Err(FormatError::damaged(last.unwrap_or(Path::new("")), 0, missing));
         }
         Ok(merge)
@@ -94,7 +94,7 @@ impl<'a> Merge<'a> {
             each(row)
         })?;
         if sum != position.map_or(SetSum::default(), |position| position.set_sum) {
-            return Err(FormatError::damaged(&last, 0, What::SetSum).into());
+            return Err(FormatError::damaged(&last, 0, FrameDamage::SetSum).into());
         }
         Ok(position)
     }
@@ -106,7 +106,7 @@ impl<'a> Merge<'a> {
         let mut writer = CheckpointWriter::new(key, position, to)?;
         self.stream(|row| Ok::<_, FormatError>(writer.row(row)?))?;
         if !writer.adds_up() {
-            return Err(FormatError::damaged(&last, 0, What::SetSum));
+            return Err(FormatError::damaged(&last, 0, FrameDamage::SetSum));
         }
         let (rows, _) = writer.finish()?;
         Ok(rows)
@@ -123,7 +123,7 @@ impl<'a> Merge<'a> {
         if let Some((path, position)) = self.checkpoint {
             let mut reader = CheckpointReader::open(self.key, path)?;
             if reader.position() != position {
-                return Err(FormatError::damaged(path, 0, What::Chain).into());
+                return Err(FormatError::damaged(path, 0, FrameDamage::Chain).into());
             }
             while let Some(row) = reader.next_row()? {
                 let at = (row.tree, row.key);
@@ -164,7 +164,7 @@ impl<'a> Merge<'a> {
             let generation = record.position.generation;
             match base {
                 Some(base) if generation == base.generation && record.position != base => {
-                    return Err(FormatError::damaged(path, offset, What::Chain));
+                    return Err(FormatError::damaged(path, offset, FrameDamage::Chain));
                 }
                 Some(base) if generation <= base.generation => {}
                 _ => self.apply(&record, &bytes),
@@ -195,7 +195,11 @@ impl<'a> Merge<'a> {
             return Ok(());
         }
         let missing = before.generation > expected.generation;
-        let what = if missing { What::Missing(expected.generation + 1) } else { What::Chain };
+        let what = if missing {
+            FrameDamage::Missing(expected.generation + 1)
+        } else {
+            FrameDamage::Chain
+        };
         Err(FormatError::damaged(path, 0, what))
     }
 

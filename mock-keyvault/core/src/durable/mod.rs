@@ -69,7 +69,7 @@ pub use crate::folders::{make_dir_durably, make_private_dir, sync_dir};
 
 pub use check::Check;
 pub use durability::Durability;
-pub use import::{EachRow, Migrated, begin_journal, give_up_migration, migrate, old_error};
+pub use import::{EachRow, Migrated, abandon_migration, begin_journal, migrate, old_error};
 pub use index::RowBytes;
 pub use notices::Listener;
 pub use options::{OpenOptions, Restore};

@@ -19,7 +19,7 @@ struct Inner {
 }
 
 impl Notices {
-    pub(super) fn of(all: Vec<Notice>) -> Self {
+    pub(super) fn new(all: Vec<Notice>) -> Self {
         Self(Mutex::new(Inner { all, listener: None }))
     }
 
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_listener_gets_each_earlier_and_later_notice_once() {
-        let notices = Notices::of(vec![Notice::HeadMissing]);
+        let notices = Notices::new(vec![Notice::HeadMissing]);
         let (told, heard) = mpsc::channel();
         notices.add(Notice::Healed);
 

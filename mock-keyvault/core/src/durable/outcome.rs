@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use super::error::{FormatError, What};
+use super::error::{FormatError, FrameDamage};
 use super::layout::LOST_FILE;
 
 /// A notice about the rows. It requires no immediate action.
@@ -108,7 +108,7 @@ pub enum OpenError {
         /// The first generation that cannot be read.
         generation: u64,
         /// The kind of damage.
-        what: What,
+        what: FrameDamage,
         /// The command that repairs it.
         repair: String,
     },

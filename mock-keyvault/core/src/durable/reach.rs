@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use super::error::{FormatError, What};
+use super::error::{FormatError, FrameDamage};
 use super::journal::BLOCK_LEN;
 use super::key::RowsKey;
 use super::position::Position;
 use super::record::MAGIC;
 use super::scan::{End, Scan};
 use super::segment;
-use super::verdict::Behind;
+use super::verdict::TrailingBytes;
 
 /// The end of the journal.
 #[derive(Debug)]
@@ -27,9 +27,9 @@ pub(super) struct Reach {
     /// The length of that segment.
     pub(super) len: u64,
     /// The bytes after that record.
-    pub(super) behind: Behind,
+    pub(super) trailing: TrailingBytes,
     /// The kind of damage there.
-    pub(super) what: What,
+    pub(super) what: FrameDamage,
     /// The error of the next segment, if it cannot be read.
     pub(super) fault: Option<FormatError>,
     /// The segments after that one.
@@ -55,8 +55,9 @@ pub(super) fn read(
             Err(error) => match &mut reach {
                 Some(reach) if at + 1 == segments.len() => {
                     reach.rest = paths(&segments[at..]);
-                    reach.behind = Behind::Records { synced_through: u64::MAX, hole: false };
-                    reach.what = What::Mac;
+                    reach.trailing =
+                        TrailingBytes::Records { synced_through: u64::MAX, hole: false };
+                    reach.what = FrameDamage::Mac;
                     reach.fault = Some(error);
                     break;
                 }
@@ -66,13 +67,13 @@ pub(super) fn read(
         let before = scan.position();
         let continues = reach.as_ref().is_none_or(|reach| reach.end == before);
         if before.generation.checked_add(1) != Some(*first) {
-            return Err(FormatError::damaged(path, 0, What::Chain));
+            return Err(FormatError::damaged(path, 0, FrameDamage::Chain));
         }
         if !continues {
             if let Some(reach) = &mut reach {
                 reach.rest = paths(&segments[at..]);
-                reach.behind = gap(key, reach, &segments[at..]);
-                reach.what = What::Missing(reach.end.generation + 1);
+                reach.trailing = gap(key, reach, &segments[at..]);
+                reach.what = FrameDamage::Missing(reach.end.generation + 1);
             }
             break;
         }
@@ -82,24 +83,24 @@ pub(super) fn read(
         }
         let (end, offset) = (scan.position(), scan.offset());
         let found = scan.end();
-        let (behind, what) = behind(&found, &bytes);
+        let (trailing, what) = trailing(&found, &bytes);
         let len = bytes.len() as u64;
         let rest = Vec::new();
         let segment = path.clone();
         let (fault, passed) = (None, Vec::new());
-        let next = Reach { end, segment, offset, len, behind, what, fault, rest, passed };
-        let ends_here = next.behind != Behind::Nothing;
+        let next = Reach { end, segment, offset, len, trailing, what, fault, rest, passed };
+        let ends_here = next.trailing != TrailingBytes::Nothing;
         reach = Some(next);
         if ends_here && let Some(reach) = &mut reach {
             reach.rest = paths(&segments[at + 1..]);
             if !reach.rest.is_empty() {
-                reach.behind = gap(key, reach, &segments[at + 1..]);
+                reach.trailing = gap(key, reach, &segments[at + 1..]);
             }
             break;
         }
     }
-    let mut reach =
-        reach.ok_or_else(|| FormatError::damaged(Path::new("journal"), 0, What::Missing(1)))?;
+    let mut reach = reach
+        .ok_or_else(|| FormatError::damaged(Path::new("journal"), 0, FrameDamage::Missing(1)))?;
     reach.passed = passed;
     Ok(reach)
 }
@@ -109,27 +110,27 @@ pub(super) fn read_segment(path: &Path) -> Result<Vec<u8>, FormatError> {
     let bytes = segment::read_segment(&fs::File::open(path)?)?;
     let len = bytes.len() as u64;
     if len == 0 || !len.is_multiple_of(BLOCK_LEN) {
-        return Err(FormatError::damaged(path, len, What::Cut));
+        return Err(FormatError::damaged(path, len, FrameDamage::Cut));
     }
     Ok(bytes)
 }
 
-fn behind(end: &End, bytes: &[u8]) -> (Behind, What) {
+fn trailing(end: &End, bytes: &[u8]) -> (TrailingBytes, FrameDamage) {
     match *end {
-        End::Clean { .. } => (Behind::Nothing, What::Cut),
-        End::Torn { .. } => (Behind::Torn, What::Cut),
-        End::Bad { what, later: None, .. } => (Behind::Junk, what),
+        End::Clean { .. } => (TrailingBytes::Nothing, FrameDamage::Cut),
+        End::Torn { .. } => (TrailingBytes::Torn, FrameDamage::Cut),
+        End::Bad { what, later: None, .. } => (TrailingBytes::Junk, what),
         End::Bad { what, later: Some(later), offset, .. } => {
             let hole = has_hole(bytes, usize::try_from(offset).unwrap_or_default());
-            (Behind::Records { synced_through: later.synced_through, hole }, what)
+            (TrailingBytes::Records { synced_through: later.synced_through, hole }, what)
         }
     }
 }
 
 /// Classifies segments that do not continue the one before them.
-fn gap(key: &RowsKey, reach: &Reach, segments: &[(u64, PathBuf)]) -> Behind {
-    let mut synced_through = match reach.behind {
-        Behind::Records { synced_through, .. } => synced_through,
+fn gap(key: &RowsKey, reach: &Reach, segments: &[(u64, PathBuf)]) -> TrailingBytes {
+    let mut synced_through = match reach.trailing {
+        TrailingBytes::Records { synced_through, .. } => synced_through,
         _ => 0,
     };
     for (_, path) in segments {
@@ -140,20 +141,20 @@ fn gap(key: &RowsKey, reach: &Reach, segments: &[(u64, PathBuf)]) -> Behind {
         }
     }
     // If the folder was copied while a segment was begun, the segment before it ends with zeros.
-    let hole = match reach.behind {
-        Behind::Nothing | Behind::Torn => segments.len() == 1,
-        Behind::Junk => false,
-        Behind::Records { hole, .. } => hole,
+    let hole = match reach.trailing {
+        TrailingBytes::Nothing | TrailingBytes::Torn => segments.len() == 1,
+        TrailingBytes::Junk => false,
+        TrailingBytes::Records { hole, .. } => hole,
     };
-    Behind::Records { synced_through, hole }
+    TrailingBytes::Records { synced_through, hole }
 }
 
 /// Whether zeros up to the end of a page lie between the bad record at the offset and the next record.
 fn has_hole(bytes: &[u8], offset: usize) -> bool {
     const PAGE: usize = 4096;
     const ZEROS: usize = 64;
-    let behind = bytes.get(offset + 1..).unwrap_or_default();
-    let next = behind.windows(MAGIC.len()).position(|window| window == MAGIC);
+    let trailing = bytes.get(offset + 1..).unwrap_or_default();
+    let next = trailing.windows(MAGIC.len()).position(|window| window == MAGIC);
     let last = next.map_or(bytes.len(), |next| offset + 1 + next);
     let first = (offset + 1).next_multiple_of(PAGE);
     (first..=last).step_by(PAGE).any(|end| {

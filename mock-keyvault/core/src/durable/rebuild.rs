@@ -10,7 +10,7 @@ use fs_err as fs;
 
 use super::changes::Changes;
 use super::checkpoint::Row;
-use super::error::{FormatError, What};
+use super::error::{FormatError, FrameDamage};
 use super::index::Index;
 use super::key::RowsKey;
 use super::layout::Layout;
@@ -62,7 +62,8 @@ pub(super) fn build(
             }
         }
     }
-    Err(failed.unwrap_or_else(|| FormatError::damaged(layout.journal(), 0, What::Missing(1))))
+    Err(failed
+        .unwrap_or_else(|| FormatError::damaged(layout.journal(), 0, FrameDamage::Missing(1))))
 }
 
 fn fill(
@@ -76,7 +77,7 @@ fn fill(
     let merge = Merge::read(key, checkpoint, needed, end.generation)?;
     if merge.position() != Some(*end) {
         let file = checkpoint.or(segments.last().map(PathBuf::as_path)).unwrap_or(at);
-        return Err(FormatError::damaged(file, 0, What::Chain));
+        return Err(FormatError::damaged(file, 0, FrameDamage::Chain));
     }
     super::disk::ensure_space_for(at)?;
     let index = Index::open(at, trees)?;

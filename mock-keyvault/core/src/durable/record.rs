@@ -4,7 +4,7 @@
 //! it was written, even if the rest of the record is damaged. Its cost does not depend on the length of the record.
 
 use super::bytes::Fields;
-use super::error::What;
+use super::error::FrameDamage;
 use super::key::{CHECK_LEN, MAC_LEN, RowsKey};
 use super::op::Ops;
 use super::position::{Chain, Epoch, Position};
@@ -64,17 +64,17 @@ pub(super) struct RecordHead {
 
 impl RecordHead {
     /// Verifies the front of the record at the beginning of the bytes.
-    pub(super) fn verify(key: &RowsKey, epoch: Epoch, bytes: &[u8]) -> Result<Self, What> {
+    pub(super) fn verify(key: &RowsKey, epoch: Epoch, bytes: &[u8]) -> Result<Self, FrameDamage> {
         let known = bytes.len().min(MAGIC.len());
         if bytes[..known] != MAGIC[..known] {
-            return Err(What::Magic);
+            return Err(FrameDamage::Magic);
         }
-        let (front, _) = bytes.split_at_checked(HEAD_LEN).ok_or(What::Cut)?;
+        let (front, _) = bytes.split_at_checked(HEAD_LEN).ok_or(FrameDamage::Cut)?;
         let (fields, check) = front.split_at(CHECKED_LEN);
         if !key.verifies(&[fields, &epoch.0], check) {
-            return Err(What::Mac);
+            return Err(FrameDamage::Mac);
         }
-        Self::take(Fields(&fields[MAGIC.len()..])).ok_or(What::Length)
+        Self::take(Fields(&fields[MAGIC.len()..])).ok_or(FrameDamage::Length)
     }
 
     fn take(mut fields: Fields<'_>) -> Option<Self> {
@@ -103,15 +103,15 @@ impl RecordHead {
         key: &RowsKey,
         epoch: Epoch,
         bytes: &'a [u8],
-    ) -> Result<Record<'a>, What> {
-        let (frame, _) = bytes.split_at_checked(self.frame_len()).ok_or(What::Cut)?;
+    ) -> Result<Record<'a>, FrameDamage> {
+        let (frame, _) = bytes.split_at_checked(self.frame_len()).ok_or(FrameDamage::Cut)?;
         let (covered, mac) = frame.split_at(frame.len() - MAC_LEN);
         if !key.verifies(&[covered, &epoch.0], mac) {
-            return Err(What::Mac);
+            return Err(FrameDamage::Mac);
         }
-        let chain = Chain(Fields(mac).array().ok_or(What::Cut)?);
+        let chain = Chain(Fields(mac).array().ok_or(FrameDamage::Cut)?);
         let body = &covered[HEAD_LEN..HEAD_LEN + self.body_len];
-        let ops = Ops::parse(body).ok_or(What::Content)?;
+        let ops = Ops::parse(body).ok_or(FrameDamage::Content)?;
         let Self { generation, synced_through, set_sum, before, .. } = *self;
         let position = Position { epoch, generation, chain, set_sum };
         Ok(Record { position, before, synced_through, ops })

@@ -89,7 +89,7 @@ impl Rows {
     }
 
     /// Waits for the proof, and for the right to write. Returns [`io::ErrorKind::ResourceBusy`] if the proof takes longer than
-    /// [`Rows::wait_at_most`] allows.
+    /// [`Rows::set_proof_timeout`] allows.
     pub fn writer(&self) -> io::Result<Writer<'_>> {
         let tail = self.engine.right_to_write()?;
         Ok(Writer::new(&self.engine, self.worker.as_ref(), tail))
@@ -102,7 +102,7 @@ impl Rows {
 
     /// Limits how long a change waits for the proof from now on. Call it when the service begins to answer; before that, a start
     /// has to wait.
-    pub fn wait_at_most(&self, limit: Duration) {
+    pub fn set_proof_timeout(&self, limit: Duration) {
         let millis = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         self.engine.proof_timeout_millis.store(millis, Ordering::Relaxed);
     }

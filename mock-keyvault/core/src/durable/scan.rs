@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::error::{FormatError, What};
+use super::error::{FormatError, FrameDamage};
 use super::key::RowsKey;
 use super::position::Position;
 use super::record::{HEAD_LEN, MAGIC, Record, RecordHead};
@@ -39,7 +39,7 @@ pub enum End {
         /// The generation that it should have.
         generation: u64,
         /// The kind of damage.
-        what: What,
+        what: FrameDamage,
         /// The generations of the records after it; `None` if no record after it verifies.
         later: Option<Later>,
     },
@@ -47,10 +47,10 @@ pub enum End {
 
 impl End {
     /// The offset and the kind of the damage; `None` for a clean end.
-    pub fn fault(&self) -> Option<(u64, What)> {
+    pub fn fault(&self) -> Option<(u64, FrameDamage)> {
         match *self {
             Self::Clean { .. } => None,
-            Self::Torn { offset, .. } => Some((offset, What::Cut)),
+            Self::Torn { offset, .. } => Some((offset, FrameDamage::Cut)),
             Self::Bad { offset, what, .. } => Some((offset, what)),
         }
     }
@@ -73,7 +73,7 @@ pub struct Scan<'a> {
     offset: usize,
     position: Position,
     /// The kind of damage at the offset, once the records have ended.
-    ended: Option<What>,
+    ended: Option<FrameDamage>,
 }
 
 impl<'a> Scan<'a> {
@@ -101,12 +101,12 @@ impl<'a> Scan<'a> {
             return End::Clean { offset };
         }
         let generation = self.position.generation.saturating_add(1);
-        let what = self.ended.unwrap_or(What::Magic);
+        let what = self.ended.unwrap_or(FrameDamage::Magic);
         let head = RecordHead::verify(self.key, self.position.epoch, rest).ok();
         // After a head that verifies, the search begins at the end of its record, since its body can contain anything. A
         // record that verifies but is in the wrong place counts too.
         let search = match (what, head) {
-            (What::Chain, _) => 0,
+            (FrameDamage::Chain, _) => 0,
             (_, Some(head)) => head.frame_len(),
             (_, None) => 1,
         };
@@ -119,12 +119,12 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn record(&self) -> Result<(Record<'a>, usize), What> {
+    fn record(&self) -> Result<(Record<'a>, usize), FrameDamage> {
         let (key, epoch, rest) = (self.key, self.position.epoch, &self.bytes[self.offset..]);
         let head = RecordHead::verify(key, epoch, rest)?;
         let record = head.record(key, epoch, rest)?;
         if !record.continues(&self.position) {
-            return Err(What::Chain);
+            return Err(FrameDamage::Chain);
         }
         Ok((record, head.frame_len()))
     }

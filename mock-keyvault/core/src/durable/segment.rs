@@ -5,7 +5,7 @@ use std::path::Path;
 
 use fs_err as fs;
 
-use super::error::{FormatError, What};
+use super::error::{FormatError, FrameDamage};
 use super::frame;
 use super::key::{MAC_LEN, RowsKey};
 use super::position::{POSITION_LEN, Position};
@@ -44,9 +44,10 @@ impl SegmentHeader {
         Self::verify(key, bytes).map_err(|what| FormatError::damaged(file, 0, what))
     }
 
-    fn verify(key: &RowsKey, bytes: &[u8]) -> Result<Self, What> {
-        let (header, _) = bytes.split_at_checked(SEGMENT_HEADER_LEN).ok_or(What::Cut)?;
-        let before = Position::take(&mut frame::open(key, MAGIC, header)?).ok_or(What::Content)?;
+    fn verify(key: &RowsKey, bytes: &[u8]) -> Result<Self, FrameDamage> {
+        let (header, _) = bytes.split_at_checked(SEGMENT_HEADER_LEN).ok_or(FrameDamage::Cut)?;
+        let before =
+            Position::take(&mut frame::open(key, MAGIC, header)?).ok_or(FrameDamage::Content)?;
         Ok(Self { before })
     }
 }
@@ -72,7 +73,7 @@ pub(super) fn parse_name(name: &str, suffix: &str) -> Option<u64> {
 pub fn read_segment(file: &fs::File) -> Result<Vec<u8>, FormatError> {
     let len = file.metadata()?.len();
     if len > MAX_SEGMENT_LEN {
-        return Err(FormatError::damaged(file.path(), MAX_SEGMENT_LEN, What::Length));
+        return Err(FormatError::damaged(file.path(), MAX_SEGMENT_LEN, FrameDamage::Length));
     }
     // One buffer of the whole length: a growing buffer would be copied and wiped several times at each start.
     let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX)];

@@ -18,7 +18,7 @@ use super::index::Index;
 use super::journal::{Journal, Tail};
 use super::key::RowsKey;
 use super::layout::{Layout, create_private};
-use super::look::{Damage, Looked};
+use super::look::{Damage, JournalState};
 use super::op::Op;
 use super::options::{OpenOptions, Restore};
 use super::outcome::{Notice, OpenError};
@@ -26,8 +26,8 @@ use super::position::Position;
 use super::reach::Reach;
 use super::rebuild;
 use super::repair::{Earlier, WorkFolder};
-use super::start_index::{Old, open_index, rebuild_index, replay};
-use super::verdict::{Behind, Verdict};
+use super::start_index::{ExistingIndex, open_index, rebuild_index, replay};
+use super::verdict::{TrailingBytes, Verdict};
 use crate::disk_space::is_out_of_space;
 use crate::folders::sync_dir;
 
@@ -44,7 +44,7 @@ pub(super) struct Started {
 pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
     let layout = Layout::new(options.folder);
     let key = &options.key;
-    let repaired = WorkFolder::of(options.folder).finish(key)?;
+    let repaired = WorkFolder::new(options.folder).finish(key)?;
     let missing = || {
         let folder = layout.journal().to_owned();
         OpenError::Missing { folder, repair: options.repair.to_owned() }
@@ -59,10 +59,10 @@ pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
     let at = if has_healed { layout.healed_index() } else { layout.index() };
     let mut old = open_index(&at, options)?;
     let of_index = match &old {
-        Old::Usable(_, position) => Some(*position),
+        ExistingIndex::Usable(_, position) => Some(*position),
         _ => None,
     };
-    let looked = Looked::at(&layout, key, of_index)
+    let looked = JournalState::at(&layout, key, of_index)
         .map_err(|error| OpenError::of_format(error, options.repair))?
         .ok_or_else(missing)?;
     let Verdict::Accept(mut notices) = looked.judge() else {
@@ -74,7 +74,7 @@ pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
             Err(error) => OpenError::of_format(error, options.repair),
         });
     };
-    let Looked { segments, head, inode, boot_id: boot, reach, .. } = looked;
+    let JournalState { segments, head, inode, boot_id: boot, reach, .. } = looked;
     notices.extend(repaired.map(|Earlier { kept, lost }| Notice::RepairFinished { kept, lost }));
     if notices.iter().any(Notice::is_loss) {
         // Before anything is removed. Without this file the next start would find a sound journal, and remove the files that the lost
@@ -96,18 +96,20 @@ pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
     }
     let on_chain = of_index.is_some() && reach.passed.first().copied().flatten() == Some(true);
     let index = match old {
-        Old::Usable(index, position) if on_chain => {
+        ExistingIndex::Usable(index, position) if on_chain => {
             replay(&index, key, &segments, position, &reach.end)
                 .map_err(|error| OpenError::of_format(error, options.repair))?;
             index
         }
-        Old::Usable(index, _) => {
+        ExistingIndex::Usable(index, _) => {
             drop(index);
             let why = "it was not that of the journal".to_owned();
             rebuild_index(&layout, options, &reach, Some(why), &mut notices)?
         }
-        Old::Damaged(why) => rebuild_index(&layout, options, &reach, Some(why), &mut notices)?,
-        Old::None => rebuild_index(&layout, options, &reach, None, &mut notices)?,
+        ExistingIndex::Damaged(why) => {
+            rebuild_index(&layout, options, &reach, Some(why), &mut notices)?
+        }
+        ExistingIndex::None => rebuild_index(&layout, options, &reach, None, &mut notices)?,
     };
     // A stop is clean only if commits waited for the disk.
     let is_at_rest = head.is_some_and(|head| head.clean && head.durability == Durability::Full);
@@ -174,15 +176,15 @@ fn cut(layout: &Layout, reach: &Reach, durability: Durability) -> io::Result<()>
     for path in &reach.rest {
         Layout::set_aside(path)?;
     }
-    if matches!(reach.behind, Behind::Junk | Behind::Records { .. }) {
-        match Layout::keep_copy(&reach.segment) {
+    if matches!(reach.trailing, TrailingBytes::Junk | TrailingBytes::Records { .. }) {
+        match Layout::save_copy(&reach.segment) {
             Err(error) if is_out_of_space(&error) => {
                 tracing::warn!(%error, "cannot keep a copy of the removed part of the journal");
             }
             kept => kept?,
         }
     }
-    if reach.behind != Behind::Nothing {
+    if reach.trailing != TrailingBytes::Nothing {
         let file = fs::OpenOptions::new().write(true).open(&reach.segment)?;
         let zeros = vec![0; 64 << 10];
         let mut at = reach.offset;

@@ -22,7 +22,7 @@ use super::scan::Scan;
 use crate::disk_space::is_out_of_space;
 
 /// The index as it was found.
-pub(super) enum Old {
+pub(super) enum ExistingIndex {
     /// It can be opened, and is at this position.
     Usable(Index, Position),
     /// It cannot be used, for this reason. It is kept for people to inspect.
@@ -32,18 +32,18 @@ pub(super) enum Old {
 }
 
 /// Opens the index in this folder.
-pub(super) fn open_index(at: &Path, options: &OpenOptions<'_>) -> Result<Old, OpenError> {
+pub(super) fn open_index(at: &Path, options: &OpenOptions<'_>) -> Result<ExistingIndex, OpenError> {
     if !at.join("db").try_exists()? {
-        return Ok(Old::None);
+        return Ok(ExistingIndex::None);
     }
     let opened =
         Index::open(at, options.trees).and_then(|index| Ok((index.sealed_position()?, index)));
     match opened {
         Ok((Some(sealed), index)) => Ok(match Position::unseal(&options.key, &sealed) {
-            Some(position) => Old::Usable(index, position),
-            None => Old::Damaged("its position does not verify".to_owned()),
+            Some(position) => ExistingIndex::Usable(index, position),
+            None => ExistingIndex::Damaged("its position does not verify".to_owned()),
         }),
-        Ok((None, _)) => Ok(Old::Damaged("it holds no rows of this journal".to_owned())),
+        Ok((None, _)) => Ok(ExistingIndex::Damaged("it holds no rows of this journal".to_owned())),
         // These errors say nothing about the content of the files.
         Err(error)
             if is_out_of_space(&error)
@@ -54,7 +54,7 @@ pub(super) fn open_index(at: &Path, options: &OpenOptions<'_>) -> Result<Old, Op
         {
             Err(error.into())
         }
-        Err(error) => Ok(Old::Damaged(error.to_string())),
+        Err(error) => Ok(ExistingIndex::Damaged(error.to_string())),
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn options(folder: &Path) -> OpenOptions<'_> {
         trees: TREES,
         key: key(),
         durability: Durability::Full,
-        disk_space: Arc::new(DiskSpace::of(folder)),
+        disk_space: Arc::new(DiskSpace::without_reserve(folder)),
         is_new: true,
         repair: "rows repair",
         remembered: &[],

@@ -16,7 +16,7 @@ pub(super) struct Found {
     /// The state after the last record that verifies.
     pub(super) end: Position,
     /// The bytes after that record.
-    pub(super) behind: Behind,
+    pub(super) trailing: TrailingBytes,
     /// The head, if it could be read.
     pub(super) head: Option<Head>,
     /// Whether the head names `end` or a record before it; `None` if the read records do not reach back to the head's position.
@@ -31,7 +31,7 @@ pub(super) struct Found {
 
 /// The bytes after the last record that verifies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Behind {
+pub(super) enum TrailingBytes {
     /// Only zeros.
     Nothing,
     /// The beginning of one record, and zeros.
@@ -59,7 +59,7 @@ pub(super) enum Verdict {
 
 /// Makes the decision.
 pub(super) fn judge(found: &Found) -> Verdict {
-    let Found { end, behind, head, index, .. } = *found;
+    let Found { end, trailing, head, index, .. } = *found;
     let through = end.generation;
     let Some(head) = head else { return judge_without_head(found) };
     if head.position.epoch != end.epoch || found.head_is_on_chain == Some(false) {
@@ -71,7 +71,7 @@ pub(super) fn judge(found: &Found) -> Verdict {
     let crashed = !same_boot && !head.clean;
     let mut notices = Vec::new();
     let is_whole = head.position.generation <= through
-        && matches!(behind, Behind::Nothing | Behind::Torn)
+        && matches!(trailing, TrailingBytes::Nothing | TrailingBytes::Torn)
         && index.is_none_or(|index| index <= through);
     if head.durability == Durability::Relaxed && !same_boot && !is_whole {
         // Nothing was synced: after a power cut anything may be missing, since pages reach the disk in any order.
@@ -79,24 +79,28 @@ pub(super) fn judge(found: &Found) -> Verdict {
     }
     if through < head.position.generation {
         // Everything up to the head was acknowledged.
-        match behind {
-            Behind::Records { hole: false, .. } => return Verdict::Damaged,
+        match trailing {
+            TrailingBytes::Records { hole: false, .. } => return Verdict::Damaged,
             _ if copied_in_use => notices.push(Notice::Copied { through }),
             _ => return Verdict::Damaged,
         }
     } else {
-        match behind {
-            Behind::Nothing | Behind::Torn => {}
-            Behind::Junk if head.position.generation == through || crashed || copied_in_use => {
+        match trailing {
+            TrailingBytes::Nothing | TrailingBytes::Torn => {}
+            TrailingBytes::Junk
+                if head.position.generation == through || crashed || copied_in_use =>
+            {
                 notices.push(Notice::Shortened { through });
             }
-            Behind::Records { hole: true, .. } if copied_in_use => {
+            TrailingBytes::Records { hole: true, .. } if copied_in_use => {
                 notices.push(Notice::Copied { through });
             }
-            Behind::Records { synced_through, .. } if synced_through <= through && crashed => {
+            TrailingBytes::Records { synced_through, .. }
+                if synced_through <= through && crashed =>
+            {
                 notices.push(Notice::Shortened { through });
             }
-            Behind::Junk | Behind::Records { .. } => return Verdict::Damaged,
+            TrailingBytes::Junk | TrailingBytes::Records { .. } => return Verdict::Damaged,
         }
     }
     if notices.is_empty() && index.is_some_and(|index| through < index) {
@@ -114,8 +118,8 @@ pub(super) fn judge(found: &Found) -> Verdict {
 /// Decides without a head, from the journal and the index only.
 fn judge_without_head(found: &Found) -> Verdict {
     let index_is_ahead = found.index.is_some_and(|index| found.end.generation < index);
-    match found.behind {
-        Behind::Nothing | Behind::Torn if !index_is_ahead => {
+    match found.trailing {
+        TrailingBytes::Nothing | TrailingBytes::Torn if !index_is_ahead => {
             Verdict::Accept(vec![Notice::HeadMissing])
         }
         _ => Verdict::Damaged,

@@ -11,26 +11,26 @@ use crate::disk_space::is_out_of_space;
 #[derive(Debug)]
 pub(super) struct Worker {
     engine: Arc<Engine>,
-    bell: Arc<Bell>,
+    signal: Arc<WorkSignal>,
     thread: Option<JoinHandle<()>>,
 }
 
 #[derive(Debug, Default)]
-struct Bell {
-    rung: Mutex<Option<Work>>,
+struct WorkSignal {
+    requested: Mutex<Option<Work>>,
     changed: Condvar,
 }
 
 impl Worker {
     /// Starts the thread, which begins with the proof.
     pub(super) fn start(engine: Arc<Engine>) -> std::io::Result<Self> {
-        let bell = Arc::new(Bell::default());
+        let signal = Arc::new(WorkSignal::default());
         let thread = std::thread::Builder::new().name("rows".to_owned()).spawn({
-            let (engine, bell) = (Arc::clone(&engine), Arc::clone(&bell));
+            let (engine, signal) = (Arc::clone(&engine), Arc::clone(&signal));
             move || {
                 engine.prove();
                 loop {
-                    let work = bell.wait();
+                    let work = signal.wait();
                     if engine.stopping.load(Ordering::Relaxed) {
                         return;
                     }
@@ -38,19 +38,19 @@ impl Worker {
                 }
             }
         })?;
-        Ok(Self { engine, bell, thread: Some(thread) })
+        Ok(Self { engine, signal, thread: Some(thread) })
     }
 
     /// Tells the thread that there is work to do.
-    pub(super) fn ring(&self, work: Work) {
-        self.bell.ring(work);
+    pub(super) fn request(&self, work: Work) {
+        self.signal.request(work);
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
         self.engine.stopping.store(true, Ordering::Relaxed);
-        self.bell.ring(Work::Spare);
+        self.signal.request(Work::Spare);
         if let Some(thread) = self.thread.take()
             && thread.join().is_err()
         {
@@ -59,20 +59,20 @@ impl Drop for Worker {
     }
 }
 
-impl Bell {
-    fn ring(&self, work: Work) {
-        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        *rung = (*rung).max(Some(work));
+impl WorkSignal {
+    fn request(&self, work: Work) {
+        let mut requested = self.requested.lock().unwrap_or_else(PoisonError::into_inner);
+        *requested = (*requested).max(Some(work));
         self.changed.notify_one();
     }
 
     fn wait(&self) -> Work {
-        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut requested = self.requested.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            if let Some(work) = rung.take() {
+            if let Some(work) = requested.take() {
                 return work;
             }
-            rung = self.changed.wait(rung).unwrap_or_else(PoisonError::into_inner);
+            requested = self.changed.wait(requested).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -81,7 +81,7 @@ fn do_it(engine: &Engine, work: Work) {
     // Each task is tried again when the next segment is begun.
     let report = |result: std::io::Result<()>, what: &str| match result {
         Err(error) if is_out_of_space(&error) => {
-            tracing::debug!(%error, "{what} waits for free space")
+            tracing::debug!(%error, "{what} waits for free space");
         }
         Err(_) if engine.stopping.load(Ordering::Relaxed) => {}
         Err(error) => tracing::warn!(%error, "{what} failed"),

@@ -60,7 +60,7 @@ impl<'a> Writer<'a> {
             engine.change(&mut tail, &index, purpose, &changes, &attachments)?
         };
         if let (Some(worker), Some(work)) = (self.worker, work) {
-            worker.ring(work);
+            worker.request(work);
         }
         Ok(answer)
     }

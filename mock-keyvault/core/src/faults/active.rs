@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::dice::Dice;
 use super::plan::{Effect, Plan};
+use super::random_sequence::RandomSequence;
 use super::rule::{FaultError, FaultKind, FaultRule, TimeKind};
 use crate::changes::{ChangeKind, Changes};
 use crate::clock::Clock;
@@ -40,7 +40,7 @@ struct Active {
     left: Option<u64>,
     hits: u64,
     end: Option<End>,
-    dice: Dice,
+    random: RandomSequence,
 }
 
 /// The moment that a rule ends.
@@ -87,7 +87,7 @@ impl Faults {
 
     /// Notifies `changes` when a rule is added or removed, or ends.
     #[must_use]
-    pub fn telling(mut self, changes: &Changes) -> Self {
+    pub fn notifying(mut self, changes: &Changes) -> Self {
         self.changes = changes.clone();
         self
     }
@@ -121,9 +121,9 @@ impl Faults {
         if state.rules.len() == MAX_RULES {
             return Err(FaultError::TooMany(MAX_RULES));
         }
-        let (left, dice) = (rule.times, Dice(rule.seed.unwrap_or(0)));
-        state.rules.push(Active { id: id.clone(), rule, on, left, hits: 0, end, dice });
-        self.tell();
+        let (left, random) = (rule.times, RandomSequence(rule.seed.unwrap_or(0)));
+        state.rules.push(Active { id: id.clone(), rule, on, left, hits: 0, end, random });
+        self.notify();
         Ok(id)
     }
 
@@ -142,7 +142,7 @@ impl Faults {
         state.rules.retain(|active| active.id != id);
         let is_removed = state.rules.len() < before;
         if is_removed {
-            self.tell();
+            self.notify();
         }
         is_removed
     }
@@ -152,7 +152,7 @@ impl Faults {
         let mut state = self.lock();
         if !state.rules.is_empty() {
             state.rules.clear();
-            self.tell();
+            self.notify();
         }
     }
 
@@ -215,21 +215,23 @@ impl Faults {
             let effect = active.rule.kind.effect();
             let is_spared = is_first_contact && effect != Some(Effect::Outage);
             let is_late = plan.effect.is_some() && effect.is_some();
-            let mut dice = active.dice;
-            let strikes =
-                !is_spared && !is_late && is_within(class, &active.on) && active.strikes(&mut dice);
+            let mut random = active.random;
+            let applies = !is_spared
+                && !is_late
+                && is_within(class, &active.on)
+                && active.applies(&mut random);
             if is_counted {
-                let was_rolled = dice != active.dice;
-                active.dice = dice;
-                if strikes {
+                let was_drawn = random != active.random;
+                active.random = random;
+                if applies {
                     active.hits += 1;
                     active.left = active.left.map(|left| left.saturating_sub(1));
                 }
                 // The rule is used up, or the next random number means another answer for the next request.
                 is_news |=
-                    active.left == Some(0) || (was_rolled && active.strikes(&mut dice) != strikes);
+                    active.left == Some(0) || (was_drawn && active.applies(&mut random) != applies);
             }
-            if !strikes {
+            if !applies {
                 continue;
             }
             plan.rules.push(format!("{}={}", active.id, active.rule.kind.as_str()));
@@ -239,7 +241,7 @@ impl Faults {
             plan.effect = plan.effect.or(effect);
         }
         if is_news {
-            self.tell();
+            self.notify();
         }
         plan
     }
@@ -258,12 +260,12 @@ impl Faults {
             active.left != Some(0) && !is_over
         });
         if has_ended {
-            self.tell();
+            self.notify();
         }
     }
 
-    fn tell(&self) {
-        self.changes.tell(ChangeKind::Fault, None);
+    fn notify(&self) {
+        self.changes.notify(ChangeKind::Fault, None);
     }
 
     // No code panics while it holds the lock.
@@ -273,9 +275,9 @@ impl Faults {
 }
 
 impl Active {
-    fn strikes(&self, dice: &mut Dice) -> bool {
+    fn applies(&self, random: &mut RandomSequence) -> bool {
         self.left != Some(0)
-            && self.rule.probability.is_none_or(|probability| dice.roll() < probability)
+            && self.rule.probability.is_none_or(|probability| random.next_fraction() < probability)
     }
 }
 

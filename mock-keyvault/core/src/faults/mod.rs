@@ -9,8 +9,8 @@
 //! the numbers of statuses.
 
 mod active;
-mod dice;
 mod plan;
+mod random_sequence;
 mod rule;
 
 pub use active::{FaultReport, Faults};

@@ -114,7 +114,7 @@ fn a_rule_replaces_the_rule_of_the_same_name_and_rules_can_be_removed() {
 fn listeners_are_notified_when_the_next_request_will_get_another_answer_by_chance() {
     let (faults, _) = faults();
     let changes = Changes::default();
-    let faults = faults.telling(&changes);
+    let faults = faults.notifying(&changes);
     faults.add(FaultRule::new("keys", REFUSED).by_chance(0.5, 7)).unwrap();
     let added = changes.generation();
 

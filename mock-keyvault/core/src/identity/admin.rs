@@ -16,7 +16,7 @@ use serde_json::json;
 
 use super::issuer::Issuer;
 use super::principal::{NewPrincipal, Principal, PrincipalError, PrincipalKind};
-use super::principals::MadeSecret;
+use super::principals::CreatedSecret;
 use crate::disk_space;
 
 /// The first part of all paths that this module serves.
@@ -120,7 +120,7 @@ async fn remove(issuer: &Arc<Issuer>, client_id: &str) -> Result<Response, Admin
 
 async fn add_secret(issuer: &Arc<Issuer>, client_id: &str) -> Result<Response, AdminError> {
     let client_id = client_id.to_owned();
-    let MadeSecret { id, secret } =
+    let CreatedSecret { id, secret } =
         off_thread(issuer, move |issuer| issuer.add_secret(&client_id)).await?;
     let body = Json(json!({ "secretId": id, "secret": secret.expose() }));
     Ok((StatusCode::CREATED, [(CACHE_CONTROL, "no-store")], body).into_response())

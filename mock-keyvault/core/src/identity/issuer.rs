@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::keys::SigningKey;
 use super::principal::{NewPrincipal, Principal, PrincipalError};
-use super::principals::{MadePrincipal, MadeSecret, Principals};
+use super::principals::{CreatedPrincipal, CreatedSecret, Principals};
 use super::secret::Secret;
 use super::well_known::{Credentials, Secrets, TENANT, WellKnown};
 use crate::changes::Changes;
@@ -77,7 +77,7 @@ impl Issuer {
     }
 
     /// Creates a principal, and a secret if it is an application. Blocks.
-    pub fn add_principal(&self, new: NewPrincipal) -> Result<MadePrincipal, PrincipalError> {
+    pub fn add_principal(&self, new: NewPrincipal) -> Result<CreatedPrincipal, PrincipalError> {
         self.principals.add(new)
     }
 
@@ -87,7 +87,7 @@ impl Issuer {
     }
 
     /// Adds a secret to an application. Blocks.
-    pub fn add_secret(&self, client_id: &str) -> Result<MadeSecret, PrincipalError> {
+    pub fn add_secret(&self, client_id: &str) -> Result<CreatedSecret, PrincipalError> {
         self.principals.add_secret(client_id)
     }
 

@@ -67,7 +67,7 @@ enum ManagedError {
 
 impl Endpoint {
     /// The endpoint of this path.
-    pub fn of(path: &str) -> Option<Self> {
+    pub fn from_path(path: &str) -> Option<Self> {
         match path.trim_end_matches('/') {
             IMDS_PATH => Some(Self::Imds),
             APP_SERVICE_PATH => Some(Self::AppService),

@@ -21,7 +21,7 @@ pub use error::{EntraError, TokenRefused};
 pub use issuer::Issuer;
 pub use managed::{APP_SERVICE_PATH, IMDS_PATH};
 pub use principal::{NewPrincipal, Principal, PrincipalError, PrincipalKind};
-pub use principals::{MadePrincipal, MadeSecret};
+pub use principals::{CreatedPrincipal, CreatedSecret};
 pub use secret::Secret;
 pub use token::{Claims, Verified};
 pub use well_known::{

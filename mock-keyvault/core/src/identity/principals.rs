@@ -57,7 +57,7 @@ struct StoredPrincipal {
 
 /// A new secret, which is only shown this once.
 #[derive(Clone, Debug)]
-pub struct MadeSecret {
+pub struct CreatedSecret {
     /// The id by which the secret can be removed.
     pub id: String,
     /// The secret itself.
@@ -66,11 +66,11 @@ pub struct MadeSecret {
 
 /// A new principal.
 #[derive(Clone, Debug)]
-pub struct MadePrincipal {
+pub struct CreatedPrincipal {
     /// The principal.
     pub principal: Arc<Principal>,
     /// Its secret, if it is an application. It cannot be read again.
-    pub secret: Option<MadeSecret>,
+    pub secret: Option<CreatedSecret>,
 }
 
 pub(super) struct Principals {
@@ -144,7 +144,7 @@ impl Principals {
     }
 
     /// Creates a principal, with a secret if it is an application. Blocks.
-    pub(super) fn add(&self, new: NewPrincipal) -> Result<MadePrincipal, PrincipalError> {
+    pub(super) fn add(&self, new: NewPrincipal) -> Result<CreatedPrincipal, PrincipalError> {
         let _changing = self.change();
         if let Some(resource_id) = &new.resource_id
             && self.find_by(|one| one.kind == new.kind && one.is_of(resource_id)).is_some()
@@ -165,11 +165,11 @@ impl Principals {
             (vec![stored], Some(made))
         };
         let principal = self.save(StoredPrincipal { principal, secrets })?;
-        Ok(MadePrincipal { principal, secret })
+        Ok(CreatedPrincipal { principal, secret })
     }
 
     /// Adds a secret to an application. Blocks.
-    pub(super) fn add_secret(&self, client_id: &str) -> Result<MadeSecret, PrincipalError> {
+    pub(super) fn add_secret(&self, client_id: &str) -> Result<CreatedSecret, PrincipalError> {
         let _changing = self.change();
         let (principal, mut secrets) = self.changeable(client_id)?;
         if principal.kind.is_managed_identity() {
@@ -252,7 +252,7 @@ impl Principals {
     /// Changes the principals in memory, and notifies the listeners afterwards. All changes go through here.
     fn write<T>(&self, change: impl FnOnce(&mut HashMap<String, Entry>) -> T) -> T {
         let guard = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        change(&mut self.changes.telling(guard, ChangeKind::Principal, None))
+        change(&mut self.changes.notifying(guard, ChangeKind::Principal, None))
     }
 }
 
@@ -285,10 +285,10 @@ fn of_well_known(well_known: &WellKnown) -> [Entry; 2] {
     )
 }
 
-fn new_secret() -> io::Result<(StoredSecret, MadeSecret)> {
+fn new_secret() -> io::Result<(StoredSecret, CreatedSecret)> {
     let (id, secret) = (Uuid::new_v4(), Secret::random()?);
-    let stored = StoredSecret { id, hash: SecretHash::of(&secret)? };
-    Ok((stored, MadeSecret { id: id.to_string(), secret }))
+    let stored = StoredSecret { id, hash: SecretHash::new(&secret)? };
+    Ok((stored, CreatedSecret { id: id.to_string(), secret }))
 }
 
 fn read(path: &Path) -> io::Result<StoredPrincipal> {
@@ -317,7 +317,7 @@ mod tests {
         let (id, first) = (made.principal.client_id(), made.secret.unwrap());
         let second = principals.add_secret(id).unwrap();
         let again = opened(folder.path());
-        let proves = |made: &MadeSecret| again.find(id).unwrap().proves(made.secret.expose());
+        let proves = |made: &CreatedSecret| again.find(id).unwrap().proves(made.secret.expose());
 
         assert!(proves(&first) && proves(&second));
         assert!(!again.find(id).unwrap().proves("sealyard"));

@@ -58,7 +58,7 @@ pub(super) struct SecretHash {
 }
 
 impl SecretHash {
-    pub(super) fn of(secret: &Secret) -> io::Result<Self> {
+    pub(super) fn new(secret: &Secret) -> io::Result<Self> {
         let salt = random::bytes()?;
         Ok(Self { salt, hash: salted(&salt, secret.expose()) })
     }
@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn a_hash_matches_only_its_secret_and_does_not_contain_it() {
         let secret = Secret::random().unwrap();
-        let (hash, other) = (SecretHash::of(&secret).unwrap(), SecretHash::of(&secret).unwrap());
+        let (hash, other) = (SecretHash::new(&secret).unwrap(), SecretHash::new(&secret).unwrap());
 
         let stored = serde_json::to_string(&hash).unwrap();
         let again: SecretHash = serde_json::from_str(&stored).unwrap();

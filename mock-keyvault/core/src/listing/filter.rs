@@ -57,13 +57,15 @@ enum Field {
 
 impl ResourceFilter {
     /// Parses the filter of a query. Without one it selects everything.
-    pub fn of(query: &str) -> Result<Self, ListError> {
+    pub fn from_query(query: &str) -> Result<Self, ListError> {
         let Some((text, expression)) = expression(query)? else { return Ok(Self(Kind::All)) };
         let refuse = |reason| ListError::filter(&text, reason);
         let kind = match tags(&expression) {
             Ok(tags) => Kind::Tags(tags),
             Err(NotTags::Joined) => return Err(refuse(Some(JOINED_TAGS.to_owned()))),
-            Err(NotTags::Other) => Kind::Fields(Condition::of(expression).map_err(refuse)?),
+            Err(NotTags::Other) => {
+                Kind::Fields(Condition::from_expression(expression).map_err(refuse)?)
+            }
         };
         Ok(Self(kind))
     }
@@ -85,7 +87,7 @@ impl ResourceFilter {
 
 impl TagFilter {
     /// Parses the filter of a query that may only use tags. Without one it selects everything.
-    pub fn of(query: &str) -> Result<Self, ListError> {
+    pub fn from_query(query: &str) -> Result<Self, ListError> {
         let Some((text, expression)) = expression(query)? else { return Ok(Self::default()) };
         let reason = "Only tagName and tagValue can be used here.".to_owned();
         tags(&expression).map_err(|_| ListError::filter(&text, Some(reason)))
@@ -174,7 +176,7 @@ fn names_tags(expression: &Expression) -> bool {
 
 impl Condition {
     /// The error is the reason, if there is more to say than that the filter cannot be understood.
-    fn of(expression: Expression) -> Result<Self, Option<String>> {
+    fn from_expression(expression: Expression) -> Result<Self, Option<String>> {
         Ok(match expression {
             Expression::And(all) => Self::All(Self::each(all)?),
             Expression::Or(all) => Self::Any(Self::each(all)?),
@@ -204,7 +206,7 @@ impl Condition {
     }
 
     fn each(all: Vec<Expression>) -> Result<Vec<Self>, Option<String>> {
-        all.into_iter().map(Self::of).collect()
+        all.into_iter().map(Self::from_expression).collect()
     }
 
     fn holds(&self, resource: &Resource) -> bool {

@@ -55,7 +55,10 @@ fn all() -> Vec<Resource> {
 }
 
 fn read(filter: &str) -> Result<ResourceFilter, ListError> {
-    ResourceFilter::of(&format!("$filter={}", utf8_percent_encode(filter, NON_ALPHANUMERIC)))
+    ResourceFilter::from_query(&format!(
+        "$filter={}",
+        utf8_percent_encode(filter, NON_ALPHANUMERIC)
+    ))
 }
 
 #[track_caller]
@@ -156,7 +159,7 @@ fn a_refusal_names_the_functions_that_a_property_supports() {
 
 #[test]
 fn groups_are_filtered_by_tags_only() {
-    let tags = |filter: &str| TagFilter::of(&format!("$filter={filter}"));
+    let tags = |filter: &str| TagFilter::from_query(&format!("$filter={filter}"));
     let own = BTreeMap::from([("Env".to_owned(), "prod".to_owned())]);
 
     assert!(tags("").unwrap().selects(&BTreeMap::new()));

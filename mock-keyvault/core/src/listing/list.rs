@@ -22,10 +22,10 @@ pub struct ResourceList {
 
 impl ResourceList {
     /// Parses the query of a request.
-    pub fn of(query: &str) -> Result<Self, ListError> {
+    pub fn from_query(query: &str) -> Result<Self, ListError> {
         let mut list = Self {
-            filter: ResourceFilter::of(query)?,
-            page: Page::of(query)?,
+            filter: ResourceFilter::from_query(query)?,
+            page: Page::from_query(query)?,
             created_time: false,
             changed_time: false,
             provisioning_state: false,

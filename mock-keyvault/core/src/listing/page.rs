@@ -26,7 +26,7 @@ pub struct Page {
 
 impl Page {
     /// Parses the query of a request.
-    pub fn of(query: &str) -> Result<Self, ListError> {
+    pub fn from_query(query: &str) -> Result<Self, ListError> {
         let mut page = Self { top: MAX_PAGE, after: None, others: String::new() };
         for (name, value) in odata::parameters(query) {
             match name.as_str() {
@@ -89,7 +89,7 @@ mod tests {
     fn followed(query: &str, all: &[Value]) -> Vec<String> {
         let (mut query, mut seen) = (query.to_owned(), Vec::new());
         loop {
-            let answer = Page::of(&query).unwrap().answer(all.to_vec(), "https://h/list");
+            let answer = Page::from_query(&query).unwrap().answer(all.to_vec(), "https://h/list");
             let value = answer["value"].as_array().unwrap();
             seen.extend(value.iter().map(|one| one["id"].as_str().unwrap().to_owned()));
             let Some(link) = answer["nextLink"].as_str() else { return seen };
@@ -101,12 +101,13 @@ mod tests {
     #[test]
     fn a_link_keeps_the_other_parameters_and_a_page_continues_after_a_deleted_entry() {
         let all = entries(4);
-        let answer = Page::of("api-version=1&$top=2&%24Filter=x").unwrap().answer(all.clone(), "u");
+        let answer =
+            Page::from_query("api-version=1&$top=2&%24Filter=x").unwrap().answer(all.clone(), "u");
         let link = answer["nextLink"].as_str().unwrap();
         let (start, token) = link.split_once("&%24skiptoken=").unwrap();
         let fewer: Vec<Value> = all.into_iter().filter(|one| one["id"] != "/r/0001").collect();
 
-        let next = Page::of(&format!("$skiptoken={token}")).unwrap().answer(fewer, "u");
+        let next = Page::from_query(&format!("$skiptoken={token}")).unwrap().answer(fewer, "u");
 
         assert_eq!(start, "u?api-version=1&$top=2&%24Filter=x");
         assert_eq!(next, json!({ "value": [{ "id": "/r/0002" }, { "id": "/r/0003" }] }));
@@ -117,9 +118,9 @@ mod tests {
         for query in
             ["$top=0", "$top=-1", "$top=1001", "$top=x", "$top=", "$skiptoken=!", "$skiptoken="]
         {
-            assert!(Page::of(query).is_err(), "{query}");
+            assert!(Page::from_query(query).is_err(), "{query}");
         }
-        assert!(Page::of("$top=1&$TOP=1000&api-version").is_ok());
+        assert!(Page::from_query("$top=1&$TOP=1000&api-version").is_ok());
     }
 
     proptest! {
@@ -134,7 +135,7 @@ mod tests {
 
         #[test]
         fn no_query_panics(query in r"(\$top=|\$skiptoken=|&|%24|\PC){0,12}") {
-            let _ = Page::of(&query).map(|page| page.answer(entries(3), "u"));
+            let _ = Page::from_query(&query).map(|page| page.answer(entries(3), "u"));
         }
     }
 }

@@ -139,7 +139,7 @@ impl RsaKey {
         digest: &[u8],
     ) -> Result<Vec<u8>, RsaError> {
         let (key, rng) = (&self.0, &mut SysRng);
-        match (Padding::of(algorithm)?, algorithm.hash()) {
+        match (Padding::for_algorithm(algorithm)?, algorithm.hash()) {
             (Padding::Pkcs1, Hash::Sha256) => key.sign_with_rng(rng, pkcs1::<Sha256>(), digest),
             (Padding::Pkcs1, Hash::Sha384) => key.sign_with_rng(rng, pkcs1::<Sha384>(), digest),
             (Padding::Pkcs1, Hash::Sha512) => key.sign_with_rng(rng, pkcs1::<Sha512>(), digest),
@@ -179,7 +179,7 @@ impl RsaPublic {
         signature: &[u8],
     ) -> Result<bool, RsaError> {
         let key = self.key()?;
-        let verified = match (Padding::of(algorithm)?, algorithm.hash()) {
+        let verified = match (Padding::for_algorithm(algorithm)?, algorithm.hash()) {
             (Padding::Pkcs1, Hash::Sha256) => key.verify(pkcs1::<Sha256>(), digest, signature),
             (Padding::Pkcs1, Hash::Sha384) => key.verify(pkcs1::<Sha384>(), digest, signature),
             (Padding::Pkcs1, Hash::Sha512) => key.verify(pkcs1::<Sha512>(), digest, signature),
@@ -214,7 +214,7 @@ enum Padding {
 }
 
 impl Padding {
-    fn of(algorithm: SignatureAlgorithm) -> Result<Self, RsaError> {
+    fn for_algorithm(algorithm: SignatureAlgorithm) -> Result<Self, RsaError> {
         use SignatureAlgorithm as Algorithm;
 
         match algorithm {

@@ -20,7 +20,7 @@ pub(crate) struct VaultView {
 
 /// The effect of a request for a vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Made {
+pub(crate) enum PutOutcome {
     /// A new vault was created.
     Created,
     /// An existing vault was changed, or a deleted vault was recovered.
@@ -52,7 +52,7 @@ impl Vaults {
         changes: &VaultChanges,
         mode: Mode,
         by: &str,
-    ) -> Result<(VaultView, Made), VaultChangeError> {
+    ) -> Result<(VaultView, PutOutcome), VaultChangeError> {
         self.purge_vaults_due()?;
         let _changing = self.change();
         let found = self.at_name(&path.name);
@@ -73,7 +73,7 @@ impl Vaults {
                 self.begin_again(&path.name)?;
                 let back = self.save(&path.name, settings, found.policies)?;
                 self.schedule_changed.notify_one();
-                Ok((back, Made::Updated))
+                Ok((back, PutOutcome::Updated))
             }
             (Some(found), Mode::Whole) if found.settings.deletion.is_some() => {
                 Err(VaultChangeError::NameDeleted)
@@ -86,7 +86,7 @@ impl Vaults {
                     changes.applied_to(path, found.settings, found.policies)?;
                 settings.tags = changes.tags.clone().unwrap_or_default();
                 self.touch(&mut settings, by);
-                Ok((self.save(&path.name, settings, policies)?, Made::Updated))
+                Ok((self.save(&path.name, settings, policies)?, PutOutcome::Updated))
             }
             (None, Mode::Recover) => Err(VaultChangeError::NothingToRecover),
             (None, Mode::Whole) => {
@@ -100,7 +100,7 @@ impl Vaults {
                 new.created_by = Some(by.to_owned());
                 let (mut settings, policies) = changes.applied_to(path, new, Vec::new())?;
                 self.touch(&mut settings, by);
-                Ok((self.save(&path.name, settings, policies)?, Made::Created))
+                Ok((self.save(&path.name, settings, policies)?, PutOutcome::Created))
             }
         }
     }

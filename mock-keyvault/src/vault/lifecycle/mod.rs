@@ -12,5 +12,5 @@ mod policies;
 
 pub use changes::VaultChanges;
 pub use error::VaultChangeError;
-pub(crate) use live::{Made, Mode, NameState, VaultView};
+pub(crate) use live::{Mode, NameState, PutOutcome, VaultView};
 pub(crate) use policies::PolicyChange;

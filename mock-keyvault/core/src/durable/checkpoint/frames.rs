@@ -1,7 +1,7 @@
 //! The frames of a checkpoint: the header, the chunks and the footer, and the name of the file.
 
 use super::super::bytes::Fields;
-use super::super::error::What;
+use super::super::error::FrameDamage;
 use super::super::frame;
 use super::super::key::{MAC_LEN, RowsKey};
 use super::super::position::{POSITION_LEN, Position};
@@ -58,6 +58,9 @@ pub(super) fn encode_header(key: &RowsKey, position: &Position) -> [u8; HEADER_L
     bytes
 }
 
-pub(super) fn verify_header(key: &RowsKey, bytes: &[u8; HEADER_LEN]) -> Result<Position, What> {
-    Position::take(&mut frame::open(key, MAGIC, bytes)?).ok_or(What::Content)
+pub(super) fn verify_header(
+    key: &RowsKey,
+    bytes: &[u8; HEADER_LEN],
+) -> Result<Position, FrameDamage> {
+    Position::take(&mut frame::open(key, MAGIC, bytes)?).ok_or(FrameDamage::Content)
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use super::super::bytes::Fields;
-use super::super::error::{FormatError, What};
+use super::super::error::{FormatError, FrameDamage};
 use super::super::key::{MAC_LEN, RowsKey};
 use super::super::position::Position;
 use super::super::set_sum::SetSum;
@@ -49,7 +49,7 @@ impl<'a, R: Read> CheckpointReader<'a, R> {
         let damaged = |what| FormatError::damaged(file, 0, what);
         let mut chunk = Vec::new();
         from.by_ref().take(HEADER_LEN as u64).read_to_end(&mut chunk)?;
-        let header = chunk.as_array::<HEADER_LEN>().ok_or_else(|| damaged(What::Cut))?;
+        let header = chunk.as_array::<HEADER_LEN>().ok_or_else(|| damaged(FrameDamage::Cut))?;
         let position = verify_header(key, header).map_err(damaged)?;
         let mut header_mac = [0; MAC_LEN];
         header_mac.copy_from_slice(&header[HEADER_LEN - MAC_LEN..]);
@@ -97,11 +97,11 @@ impl<'a, R: Read> CheckpointReader<'a, R> {
             self.next_chunk()?;
         }
         let mut fields = Fields(&self.chunk[self.at..]);
-        let row = Row::take(&mut fields).ok_or_else(|| self.damaged(What::Content))?;
+        let row = Row::take(&mut fields).ok_or_else(|| self.damaged(FrameDamage::Content))?;
         let ascending =
             self.last.as_ref().is_none_or(|(tree, key)| (*tree, &key[..]) < (row.tree, row.key));
         if !ascending {
-            return Err(self.damaged(What::Order));
+            return Err(self.damaged(FrameDamage::Order));
         }
         let (tree, key) = self.last.get_or_insert_default();
         *tree = row.tree;
@@ -118,24 +118,24 @@ impl<'a, R: Read> CheckpointReader<'a, R> {
         self.offset = self.next_offset;
         self.chunk.clear();
         self.fill(FRAME_LEN)?;
-        let (magic, number, value) = self.frame().ok_or_else(|| self.damaged(What::Cut))?;
+        let (magic, number, value) = self.frame().ok_or_else(|| self.damaged(FrameDamage::Cut))?;
         let is_footer = match &magic {
             CHUNK => false,
             FOOTER => true,
-            _ => return Err(self.damaged(What::Magic)),
+            _ => return Err(self.damaged(FrameDamage::Magic)),
         };
         if !is_footer {
             let length = usize::try_from(value).ok().filter(|length| *length <= MAX_CHUNK_LEN);
-            self.fill(length.ok_or_else(|| self.damaged(What::Length))?)?;
+            self.fill(length.ok_or_else(|| self.damaged(FrameDamage::Length))?)?;
         }
         let length = self.chunk.len();
         self.fill(MAC_LEN)?;
         let (covered, mac) = self.chunk.split_at(length);
         if !self.key.verifies(&[covered, &self.header_mac], mac) {
-            return Err(self.damaged(What::Mac));
+            return Err(self.damaged(FrameDamage::Mac));
         }
         if number != self.chunks {
-            return Err(self.damaged(What::Order));
+            return Err(self.damaged(FrameDamage::Order));
         }
         self.chunk.truncate(length);
         self.next_offset += (length + MAC_LEN) as u64;
@@ -150,10 +150,10 @@ impl<'a, R: Read> CheckpointReader<'a, R> {
         let mut behind = [0];
         if self.from.read(&mut behind)? != 0 {
             self.offset = self.next_offset;
-            return Err(self.damaged(What::Trailing));
+            return Err(self.damaged(FrameDamage::Trailing));
         }
         if rows != self.rows || self.set_sum != self.position.set_sum {
-            return Err(self.damaged(What::SetSum));
+            return Err(self.damaged(FrameDamage::SetSum));
         }
         Ok(())
     }
@@ -161,7 +161,7 @@ impl<'a, R: Read> CheckpointReader<'a, R> {
     /// Appends that many bytes to the chunk. It only allocates memory for bytes that are in the file.
     fn fill(&mut self, length: usize) -> Result<(), FormatError> {
         let read = self.from.by_ref().take(length as u64).read_to_end(&mut self.chunk)?;
-        if read < length { Err(self.damaged(What::Cut)) } else { Ok(()) }
+        if read < length { Err(self.damaged(FrameDamage::Cut)) } else { Ok(()) }
     }
 
     fn frame(&self) -> Option<([u8; 8], u64, u64)> {
@@ -169,7 +169,7 @@ impl<'a, R: Read> CheckpointReader<'a, R> {
         Some((fields.array()?, fields.u64()?, fields.u64()?))
     }
 
-    fn damaged(&self, what: What) -> FormatError {
+    fn damaged(&self, what: FrameDamage) -> FormatError {
         FormatError::damaged(&self.file, self.offset, what)
     }
 }

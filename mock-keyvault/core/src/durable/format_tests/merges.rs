@@ -7,7 +7,7 @@ use proptest::sample::Index;
 
 use super::super::attachments::each_op;
 use super::super::checkpoint::Row;
-use super::super::error::{FormatError, What};
+use super::super::error::{FormatError, FrameDamage};
 use super::super::merge::Merge;
 use super::super::op::Op;
 use super::*;
@@ -137,13 +137,13 @@ fn the_error_of_a_missing_segment_names_its_first_generation() {
         }
     };
 
-    assert_eq!(refused(None, &[two, three]), What::Missing(1));
-    assert_eq!(refused(None, &[one, three]), What::Missing(3));
-    assert_eq!(refused(None, &[one, two]), What::Missing(5));
-    assert_eq!(refused(Some(&checkpoint), &[two, three]), What::Missing(2));
-    assert_eq!(refused(Some(&checkpoint), &[]), What::Missing(2));
-    assert_eq!(refused(None, &[]), What::Missing(1));
-    assert_eq!(refused(None, &[one, one, two, three]), What::Chain);
+    assert_eq!(refused(None, &[two, three]), FrameDamage::Missing(1));
+    assert_eq!(refused(None, &[one, three]), FrameDamage::Missing(3));
+    assert_eq!(refused(None, &[one, two]), FrameDamage::Missing(5));
+    assert_eq!(refused(Some(&checkpoint), &[two, three]), FrameDamage::Missing(2));
+    assert_eq!(refused(Some(&checkpoint), &[]), FrameDamage::Missing(2));
+    assert_eq!(refused(None, &[]), FrameDamage::Missing(1));
+    assert_eq!(refused(None, &[one, one, two, three]), FrameDamage::Chain);
 }
 
 #[test]

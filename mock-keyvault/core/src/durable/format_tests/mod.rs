@@ -41,7 +41,7 @@ enum Change {
 }
 
 impl Change {
-    fn of(op: &Op<'_>) -> Self {
+    fn from_op(op: &Op<'_>) -> Self {
         match *op {
             Op::Put { tree, key, value } => Self::Put(tree, key.into(), value.into()),
             Op::Remove { tree, key } => Self::Remove(tree, key.into()),

@@ -23,7 +23,7 @@ proptest! {
         let head = RecordHead::verify(&journal.key, EPOCH, &bytes).unwrap();
         let record = head.record(&journal.key, EPOCH, &bytes).unwrap();
 
-        prop_assert_eq!(record.ops().map(|op| Change::of(&op)).collect::<Vec<_>>(), changes);
+        prop_assert_eq!(record.ops().map(|op| Change::from_op(&op)).collect::<Vec<_>>(), changes);
         prop_assert_eq!(head.frame_len(), bytes.len());
         prop_assert_eq!(record.position, journal.position);
         prop_assert_eq!(record.synced_through, synced);

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::super::error::What;
+use super::super::error::FrameDamage;
 use super::super::scan::{End, Later, Scan};
 use super::super::segment::{SEGMENT_HEADER_LEN, parse_segment_name, segment_name};
 use super::*;
@@ -16,7 +16,7 @@ fn read(bytes: &[u8]) -> Option<Read> {
     let mut scan = Scan::new(&key, file(), bytes).ok()?;
     let mut records = Vec::new();
     for located in scan.by_ref() {
-        records.push(located.record.ops().map(|op| Change::of(&op)).collect());
+        records.push(located.record.ops().map(|op| Change::from_op(&op)).collect());
     }
     Some((records, scan.end()))
 }
@@ -90,7 +90,7 @@ proptest! {
         zeroed[from..to].fill(0);
         let removed = [&bytes[..from], &bytes[to..]].concat();
 
-        for (bytes, what) in [(zeroed, What::Magic), (removed, What::Chain)] {
+        for (bytes, what) in [(zeroed, FrameDamage::Magic), (removed, FrameDamage::Chain)] {
             let (records, end) = read(&bytes).unwrap();
             let (offset, generation) = (from as u64, lost as u64 + 1);
             prop_assert_eq!(&records[..], &transactions[..lost]);
@@ -109,7 +109,7 @@ proptest! {
         let (records, end) = read(&swapped).unwrap();
 
         prop_assert_eq!(&records[..], &transactions[..first]);
-        prop_assert!(matches!(end, End::Bad { what: What::Chain, later: Some(_), .. }), "{:?}", end);
+        prop_assert!(matches!(end, End::Bad { what: FrameDamage::Chain, later: Some(_), .. }), "{:?}", end);
     }
 
     #[test]

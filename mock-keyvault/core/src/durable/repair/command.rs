@@ -11,7 +11,7 @@ pub struct RepairCommand(Vec<OsString>);
 
 impl RepairCommand {
     /// The `repair` command of a program, for a data folder.
-    pub fn of(program: &str, folder: &Path) -> Self {
+    pub fn new(program: &str, folder: &Path) -> Self {
         Self([program, "repair"].map(OsString::from).into()).option("--data-dir", folder)
     }
 
@@ -49,7 +49,7 @@ mod tests {
 
     #[test]
     fn a_folder_with_blanks_and_quotes_is_one_argument_of_the_command() {
-        let command = RepairCommand::of("sealyard", Path::new("/my data/it's"))
+        let command = RepairCommand::new("sealyard", Path::new("/my data/it's"))
             .option("--vault-data-dir", "/plain");
 
         assert_eq!(

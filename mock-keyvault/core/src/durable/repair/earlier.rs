@@ -29,7 +29,7 @@ impl Earlier {
         for entry in fs::read_dir(root)? {
             let entry = entry?;
             if entry.file_name().to_str().is_some_and(|name| name.starts_with(ASIDE)) {
-                found.push(Self::of(entry.path())?);
+                found.push(Self::read(entry.path())?);
             }
         }
         found.retain(|earlier: &Self| !earlier.lost.is_empty());
@@ -39,13 +39,13 @@ impl Earlier {
 
     /// Adds entries to the list of lost rows in the folder of a repair. The next repair prints the list.
     pub fn add_lost(kept: &Path, lost: &[String]) -> io::Result<()> {
-        let mut all = Self::of(kept.to_owned())?.lost;
+        let mut all = Self::read(kept.to_owned())?.lost;
         all.extend_from_slice(lost);
         write_lost(kept, &all)
     }
 
     /// The repair that kept its damaged rows in this folder.
-    pub(super) fn of(kept: PathBuf) -> io::Result<Self> {
+    pub(super) fn read(kept: PathBuf) -> io::Result<Self> {
         let text = read_if_there(&kept.join(LOST_FILE))?.unwrap_or_default();
         let lost = String::from_utf8_lossy(&text).lines().map(str::to_owned).collect();
         Ok(Self { kept, lost })

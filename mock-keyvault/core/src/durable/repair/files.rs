@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use super::super::checkpoint::{CheckpointReader, parse_checkpoint_name};
-use super::super::error::{FormatError, What};
+use super::super::error::{FormatError, FrameDamage};
 use super::super::head::Head;
 use super::super::journal::BLOCK_LEN;
 use super::super::key::RowsKey;
@@ -98,7 +98,7 @@ impl Files {
             // A start refuses such a segment, but its records can still be whole.
             let len = bytes.len() as u64;
             if len == 0 || !len.is_multiple_of(BLOCK_LEN) {
-                faults.push(Fault(FormatError::damaged(path, len, What::Cut).to_string()));
+                faults.push(Fault(FormatError::damaged(path, len, FrameDamage::Cut).to_string()));
             }
             segments.push((path.clone(), bytes));
         }

@@ -1,6 +1,6 @@
 //! Restores rows from the remains of a damaged journal.
 //!
-//! [`Repair`] carries out the steps. [`Survey::of`] reads all files and changes nothing: it finds the newest state of the rows
+//! [`Repair`] carries out the steps. [`Survey::read`] reads all files and changes nothing: it finds the newest state of the rows
 //! that can be proven, and the later changes. [`Survey::write`] writes that state as a new journal into a folder next to the
 //! damaged one, under a new epoch, so that an old index cannot be mistaken for its own. [`WorkFolder::switch`] exchanges the
 //! two in one step and keeps the damaged one.

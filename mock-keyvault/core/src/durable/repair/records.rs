@@ -56,7 +56,7 @@ pub(super) struct Records {
 }
 
 impl OwnedOp {
-    fn of(op: &Op<'_>) -> Self {
+    fn from_op(op: &Op<'_>) -> Self {
         match *op {
             Op::Put { tree, key, value } => {
                 Self::Put { tree, key: key.to_vec(), value: value.to_vec() }
@@ -74,7 +74,7 @@ impl RecordHead {
     fn readable(&self, bytes: &[u8]) -> Vec<OwnedOp> {
         let body = bytes.get(HEAD_LEN..).unwrap_or_default();
         let mut fields = Fields(&body[..self.body_len().min(body.len())]);
-        std::iter::from_fn(|| Op::take(&mut fields)).map(|op| OwnedOp::of(&op)).collect()
+        std::iter::from_fn(|| Op::take(&mut fields)).map(|op| OwnedOp::from_op(&op)).collect()
     }
 }
 
@@ -142,7 +142,7 @@ impl Records {
             // The length in an authentic front is right, and its body can contain anything, so the search skips the record.
             at = next + head.frame_len();
             if let Ok(record) = head.record(key, epoch, &bytes[next..]) {
-                let ops = record.ops().map(|op| OwnedOp::of(&op)).collect();
+                let ops = record.ops().map(|op| OwnedOp::from_op(&op)).collect();
                 let found = Found { position: record.position, ops };
                 self.found.insert((epoch.0, record.before.0), found);
             } else {

@@ -9,7 +9,7 @@ use fs_err as fs;
 use super::super::error::FormatError;
 use super::super::key::RowsKey;
 use super::super::layout::Layout;
-use super::super::look::Looked;
+use super::super::look::JournalState;
 use super::super::position::Position;
 use super::super::verdict::Verdict;
 use super::earlier::Earlier;
@@ -48,7 +48,7 @@ pub struct Applied {
 impl Repair {
     /// Examines all remaining files. First it finishes a switch that an earlier repair began.
     pub fn examine(root: &Path, trees: &[&str], key: Arc<RowsKey>) -> io::Result<Self> {
-        let work = WorkFolder::of(root);
+        let work = WorkFolder::new(root);
         let finished = work.finish(&key)?;
         let mut earlier = Earlier::all(root)?;
         earlier.retain(|earlier| Some(&earlier.kept) != finished.as_ref().map(|done| &done.kept));
@@ -64,7 +64,7 @@ impl Repair {
                 _ => None,
             };
             let claimed = look.position();
-            let mut survey = Survey::of(&key, layout.journal(), index, claimed)?;
+            let mut survey = Survey::read(&key, layout.journal(), index, claimed)?;
             let refusal = refusal(&layout, &key, claimed)?;
             survey.faults.extend(refusal.filter(|fault| !survey.faults.contains(fault)));
             Ok((look, survey))
@@ -151,7 +151,7 @@ impl Repair {
 
 /// The reason that a start would refuse the journal, if it would.
 fn refusal(layout: &Layout, key: &RowsKey, index: Option<Position>) -> io::Result<Option<Fault>> {
-    let looked = match Looked::at(layout, key, index) {
+    let looked = match JournalState::at(layout, key, index) {
         Err(FormatError::Io(error)) => return Err(error),
         Err(damaged) => return Ok(Some(Fault(damaged.to_string()))),
         Ok(looked) => looked,

@@ -81,7 +81,7 @@ struct Base {
 impl Survey {
     /// Reads the journal in this folder. A missing folder has no files. `claimed` is the state that an index whose rows do not
     /// add up claims to be in.
-    pub fn of(
+    pub fn read(
         key: &RowsKey,
         journal: &Path,
         index: Option<ProvenIndex>,

@@ -120,21 +120,22 @@ impl Test {
     }
 
     fn survey(&self) -> Survey {
-        Survey::of(&self.key, &self.journal(), None, None).unwrap()
+        Survey::read(&self.key, &self.journal(), None, None).unwrap()
     }
 
     fn survey_with_index(&self, generation: u64) -> Survey {
         let rows = self.folder.path().join("index.rows");
         self.write_rows(generation, &rows);
         let position = self.positions[usize::try_from(generation).unwrap()];
-        Survey::of(&self.key, &self.journal(), Some(ProvenIndex { position, rows }), None).unwrap()
+        Survey::read(&self.key, &self.journal(), Some(ProvenIndex { position, rows }), None)
+            .unwrap()
     }
 
     /// Asserts that the survey finds this state, and that the journal that it writes contains it.
     #[track_caller]
     fn assert_restores(&self, survey: &Survey, generation: u64) {
         assert_eq!(survey.position.generation, generation, "{:?}", survey.faults);
-        let work = WorkFolder::of(self.folder.path());
+        let work = WorkFolder::new(self.folder.path());
         work.begin().unwrap();
         let (position, rows) = survey.write(&self.key, &work.journal()).unwrap();
         let expected = &self.states[usize::try_from(generation).unwrap()];
@@ -260,7 +261,7 @@ fn a_missing_segment_ends_what_can_be_restored_unless_the_index_is_further() {
 
     assert!(matches!(with_index.source, Some(Source::Index(_))));
     assert!(!with_index.loses_something() && !with_index.is_sound());
-    fs::remove_dir_all(WorkFolder::of(test.folder.path()).path()).unwrap();
+    fs::remove_dir_all(WorkFolder::new(test.folder.path()).path()).unwrap();
     test.assert_restores(&with_index, RECORDS);
 }
 
@@ -346,7 +347,7 @@ fn a_switch_is_one_step_and_keeps_the_damaged_files() {
     Test::damage(&test.segment(41), 500);
     let damaged = fs::read(test.segment(41)).unwrap();
     fs::create_dir(test.folder.path().join("index")).unwrap();
-    let work = WorkFolder::of(test.folder.path());
+    let work = WorkFolder::new(test.folder.path());
     let survey = test.survey();
 
     work.begin().unwrap();
@@ -369,7 +370,7 @@ fn a_repair_that_was_killed_at_any_step_of_the_switch_is_finished_and_reports_th
     for step in 0..=6 {
         let test = Test::new();
         Test::damage(&test.segment(41), 500);
-        let (root, work) = (test.folder.path(), WorkFolder::of(test.folder.path()));
+        let (root, work) = (test.folder.path(), WorkFolder::new(test.folder.path()));
         let (aside, old) = (root.join("damaged-1"), work.path().join("journal.old"));
         fs::create_dir(root.join("index")).unwrap();
         work.begin().unwrap();

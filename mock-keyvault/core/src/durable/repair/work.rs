@@ -54,7 +54,7 @@ pub enum Leftover {
 
 impl WorkFolder {
     /// The work folder in a data folder. It is not created yet.
-    pub fn of(root: &Path) -> Self {
+    pub fn new(root: &Path) -> Self {
         Self { root: root.to_owned(), path: root.join(WORK) }
     }
 
@@ -97,7 +97,7 @@ impl WorkFolder {
             Leftover::Unfinished => self.discard().map(|()| None),
             Leftover::Switched(aside) => {
                 let kept = self.settle(&aside)?;
-                Earlier::of(kept).map(Some)
+                Earlier::read(kept).map(Some)
             }
         }
     }

@@ -138,10 +138,10 @@ fn an_index_with_a_damaged_snapshot_or_settings_still_restores_rows_that_the_jou
 fn a_start_after_an_interrupted_repair_finishes_it_and_names_the_lost_rows() {
     let folder = Folder::with(&["a", "b", "c"]);
     lose_end(&folder);
-    let work = WorkFolder::of(folder.path());
+    let work = WorkFolder::new(folder.path());
     let (position, lost) = (examine(&folder).survey().position, ["the row b".to_owned()]);
     work.begin().unwrap();
-    let survey = Survey::of(&key(), folder.layout().journal(), None, None);
+    let survey = Survey::read(&key(), folder.layout().journal(), None, None);
     let (new, _) = survey.unwrap().write(&key(), &work.journal()).unwrap();
     assert!(new.generation <= position.generation);
     work.note(new.epoch, "damaged-1", &lost).unwrap();
@@ -164,7 +164,7 @@ fn a_start_after_an_interrupted_repair_finishes_it_and_names_the_lost_rows() {
 #[test]
 fn a_start_after_a_repair_that_was_interrupted_before_its_switch_removes_its_work() {
     let folder = Folder::with(&["a"]);
-    let work = WorkFolder::of(folder.path());
+    let work = WorkFolder::new(folder.path());
     work.begin().unwrap();
     fs::write(work.path().join("index.rows"), "half").unwrap();
 

@@ -2,11 +2,11 @@
 
 /// A random sequence that can be repeated: splitmix64, whose definition is fixed.
 #[derive(Clone, Copy, PartialEq)]
-pub(super) struct Dice(pub(super) u64);
+pub(super) struct RandomSequence(pub(super) u64);
 
-impl Dice {
+impl RandomSequence {
     /// A random number from 0 to 1, without 1.
-    pub(super) fn roll(&mut self) -> f64 {
+    pub(super) fn next_fraction(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
