@@ -48,6 +48,6 @@ impl HostRouter {
 
 impl fmt::Debug for HostRouter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FrontSlot").field("is_set", &self.get().is_some()).finish()
+        f.debug_struct("HostRouter").field("is_set", &self.get().is_some()).finish()
     }
 }

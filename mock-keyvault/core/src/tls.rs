@@ -183,7 +183,7 @@ impl std::fmt::Debug for LocalAuthority {
     }
 }
 
-/// The leaves of one listener, chosen by the name that the client asks for.
+/// The leaf certificates of one listener, chosen by the name that the client asks for.
 struct LeafCertificates {
     issuer: Arc<Issuer<'static, KeyPair>>,
     authority: CertificateDer<'static>,
@@ -255,7 +255,7 @@ impl ResolvesServerCert for LeafCertificates {
 
 impl std::fmt::Debug for LeafCertificates {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Leaves").field("names", &self.names).finish_non_exhaustive()
+        f.debug_struct("LeafCertificates").field("names", &self.names).finish_non_exhaustive()
     }
 }
 
