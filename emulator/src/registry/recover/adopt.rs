@@ -5,12 +5,13 @@ use std::sync::Arc;
 use azure_emulator_core::clock::Clock;
 
 use super::read::{Content, Found, SealedFile};
-use super::{Incomplete, LostFile, RECOVERED, Recovered};
+use super::recovered::{Incomplete, LostFile, Recovered};
 use crate::registry::blocking::blocking;
 use crate::registry::digest::Digest;
 use crate::registry::error::Error;
 use crate::registry::manifest::{ManifestError, ParsedManifest};
 use crate::registry::media::{ManifestKind, OCI_IMAGE, OCI_INDEX};
+use crate::registry::names::RECOVERED;
 use crate::store::{Adopted, Attributes, FileId, ManifestRow, NewManifest, ObjectRow, Store};
 
 /// Puts recovered content into the rows.

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use tokio::runtime::Handle;
 
+use super::read::PARALLEL;
+use super::recovered::{DamagedContent, Recovered};
 use super::rings::Rings;
-use super::{DamagedContent, PARALLEL, Recovered};
 use crate::keys::KeyError;
 use crate::registry::blocking::blocking;
 use crate::registry::content::OpenObject;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use zeroize::{Zeroize as _, Zeroizing};
 
-use super::LostFile;
+use super::recovered::LostFile;
 use super::rings::{OpenRing, Rings};
 use crate::keys::{KeyError, KeyLease};
 use crate::registry::blocking::blocking;
@@ -14,6 +14,9 @@ use crate::registry::error::Error;
 use crate::registry::manifest::MAX_MANIFEST_LEN;
 use crate::store::{FileId, ObjectRow, Store};
 use sealed_envelope::{Binding, Header, ObjectKind, OpenError, Opener};
+
+/// How many files are read at the same time.
+pub(super) const PARALLEL: usize = 2;
 
 /// A file that no row names, with its header.
 pub(super) struct Rowless {

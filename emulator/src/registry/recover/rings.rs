@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use azure_emulator_core::clock::Clock;
 
-use super::Recovered;
+use super::recovered::Recovered;
 use crate::keys::{KeyRing, RingConfig, VaultAccess};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
