@@ -8,13 +8,13 @@ use azure_emulator_core::disk_space::Purpose;
 use serde::{Deserialize, Serialize};
 
 use super::blocking::blocking;
-use super::identity::AssignedIdentity;
 use super::intents::{Intent, Kind};
 use super::manage_error::{ManageError, Warning};
 use super::names::RegistryName;
-use super::profile::{FormerIdentity, Profile};
 use super::registries::{Registries, to_the_end};
-use super::resource::{IdentityRef, IdentityResource, Sku, Tags};
+use super::resources::{
+    AssignedIdentity, FormerIdentity, IdentityRef, IdentityResource, Profile, Sku, Tags,
+};
 use super::{Error, Registry};
 use crate::keys::{Cause, IdentityId, KeyId, RingError, Rotation, RotationTarget};
 use crate::store::End;

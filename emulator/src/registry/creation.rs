@@ -5,12 +5,13 @@
 //! behind.
 
 use super::access::AccessSettings;
-use super::identity::AssignedIdentity;
 use super::manage_error::{ManageError, Warning};
 use super::names::RegistryName;
-use super::profile::{Author, Profile};
 use super::registries::Registries;
-use super::resource::{IdentityRef, IdentityResource, Location, ResourceGroup, Sku, Tags};
+use super::resources::{
+    AssignedIdentity, Author, IdentityRef, IdentityResource, Location, Profile, ResourceGroup, Sku,
+    Tags,
+};
 use crate::keys::{KeyId, VaultName};
 
 /// The properties of a registry to create.

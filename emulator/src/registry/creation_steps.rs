@@ -6,12 +6,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::creation::{Encryption, NewRegistry};
-use super::identity::{IdentityOf, Principal};
 use super::intents::{Intent, Kind};
 use super::manage_error::{ManageError, Warning};
 use super::names::RegistryName;
 use super::registries::{Registries, to_the_end};
-use super::resource::{IdentityRef, IdentityResource, Tags};
+use super::resources::{IdentityOf, IdentityRef, IdentityResource, Principal, Tags};
 use crate::keys::{InvalidKeyId, KeyId, VaultName};
 
 /// The data that is needed to undo the creation of a registry.

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::blocking::blocking;
-use super::identity::PlatformError;
 use super::intents::{Intent, Kind};
 use super::manage_error::ManageError;
 use super::names::RegistryName;
 use super::registries::{Registries, to_the_end};
+use super::resources::PlatformError;
 
 /// The data that the deletion of a registry needs to continue.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -4,7 +4,6 @@
 //! as in Azure. The resources of a deleted deployment remain.
 
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -13,18 +12,11 @@ use time::OffsetDateTime;
 use super::blocking::blocking;
 use super::manage_error::ManageError;
 use super::registries::Registries;
-use super::resource::{ResourceError, ResourceGroup};
+use super::resources::{DeploymentName, ResourceGroup};
 use crate::store::{DeploymentRow, End, Store, StoreError};
 
 /// The maximum number of deployments in a group, as in Azure.
 const MAX_DEPLOYMENTS: usize = 800;
-
-/// The maximum length of a deployment's name.
-const MAX_NAME: usize = 64;
-
-/// The name of a deployment, as written.
-#[derive(Clone, Debug)]
-pub struct DeploymentName(String);
 
 /// The state of a deployment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,33 +168,6 @@ fn rows_of(store: &Store, group: &str) -> Result<Vec<DeploymentRow>, StoreError>
     names.iter().filter_map(|name| store.deployment(group, name).transpose()).collect()
 }
 
-impl DeploymentName {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for DeploymentName {
-    type Err = ResourceError;
-
-    fn from_str(text: &str) -> Result<Self, ResourceError> {
-        let fits = (1..=MAX_NAME).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.()".contains(&byte));
-        if fits {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(ResourceError::Deployment(text.chars().take(100).collect()))
-        }
-    }
-}
-
-impl fmt::Display for DeploymentName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 impl DeploymentState {
     const ALL: [Self; 4] = [Self::Running, Self::Succeeded, Self::Failed, Self::Canceled];
 
@@ -273,18 +238,6 @@ impl TryFrom<DeploymentRow> for Deployment {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_deployment_name_has_up_to_64_letters_digits_and_a_few_other_characters() {
-        let longest = "x".repeat(MAX_NAME);
-        for name in ["a", "CMK-template_1.(x)", longest.as_str()] {
-            assert_eq!(name.parse::<DeploymentName>().unwrap().as_str(), name);
-        }
-        let too_long = "x".repeat(MAX_NAME + 1);
-        for name in ["", "a b", "a/b", "ä", too_long.as_str()] {
-            assert!(name.parse::<DeploymentName>().is_err(), "{name}");
-        }
-    }
 
     #[test]
     fn a_group_forgets_its_oldest_deployments() {

@@ -9,7 +9,7 @@ use super::blocking::blocking;
 use super::deployments;
 use super::manage_error::ManageError;
 use super::registries::{Registries, to_the_end};
-use super::resource::{Location, ResourceGroup, Tags};
+use super::resources::{Location, ResourceGroup, Tags};
 use crate::store::{End, GroupRow, StoreError};
 
 /// A resource group.

@@ -9,12 +9,13 @@ use azure_emulator_core::disk_space::Purpose;
 use serde::{Deserialize, Serialize};
 
 use super::blocking::blocking;
-use super::identity::{AssignedIdentity, Identity, IdentityOf, PlatformError, Principal};
 use super::intents::{Intent, Kind, Note};
 use super::manage_error::ManageError;
-use super::profile::Profile;
 use super::registries::{Registries, to_the_end};
-use super::resource::{IdentityResource, Location, Tags};
+use super::resources::{
+    AssignedIdentity, Identity, IdentityOf, IdentityResource, Location, PlatformError, Principal,
+    Profile, Tags,
+};
 use super::{Error, Registry};
 use crate::store::{End, IdentityRow, IntentNote, StoreError};
 

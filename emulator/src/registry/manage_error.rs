@@ -5,12 +5,12 @@
 
 use thiserror::Error;
 
-use super::deployments::DeploymentName;
 use super::error::Error;
-use super::identity::{PlatformError, not_assigned};
 use super::names::RegistryName;
-use super::profile::Profile;
-use super::resource::{IdentityRef, IdentityResource, ResourceError, ResourceGroup, Sku};
+use super::resources::{
+    DeploymentName, IdentityRef, IdentityResource, PlatformError, Profile, ResourceError,
+    ResourceGroup, Sku, not_assigned,
+};
 use crate::keys::{Cause, KeyId, MissingPermission, RingError, Severity, VaultName, no_access};
 use crate::store::StoreError;
 

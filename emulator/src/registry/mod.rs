@@ -23,7 +23,6 @@ mod error;
 mod events;
 mod groups;
 mod identities;
-mod identity;
 mod ids;
 mod intents;
 mod manage_error;
@@ -34,11 +33,10 @@ mod names;
 mod object_name;
 mod opening;
 mod parts;
-mod profile;
 mod recover;
 mod registries;
 mod reset;
-mod resource;
+mod resources;
 mod resume;
 mod service_key;
 mod settings;
@@ -63,14 +61,11 @@ pub use self::content::{
     TagInfo, Target, TaskRun, TaskRunStatus, UploadStatus, Verified, Window, findings_of_rows,
 };
 pub use self::creation::{Encryption, NewRegistry};
-pub use self::deployments::{Deployment, DeploymentName, DeploymentState};
+pub use self::deployments::{Deployment, DeploymentState};
 pub use self::digest::{Algorithm, Digest, DigestError};
 pub use self::error::Error;
 pub use self::events::{Event, EventStream, Events};
 pub use self::groups::Group;
-pub use self::identity::{
-    AssignedIdentity, Identity, IdentityOf, Platform, PlatformError, Principal,
-};
 pub use self::ids::{InvalidTaskRunId, TaskRunId, UploadId};
 pub use self::intents::{Intent, Intents, Kind, Outcome, Unfinished};
 pub use self::manage_error::{ManageError, Warning};
@@ -81,14 +76,15 @@ pub use self::names::{NameError, RECOVERED, Reference, RegistryName, RepositoryN
 pub use self::object_name::{DamagedObject, ObjectName};
 use self::parts::Parts;
 pub use self::parts::{Content, Registry};
-pub use self::profile::{Author, FORMER_IDENTITY_WORKS, FormerIdentity, Profile};
 pub use self::recover::{
     DamagedContent, Incomplete, LostFile, Recovered, RecoveredContent, RecoveryProgress, Search,
     recover,
 };
 pub use self::registries::Registries;
-pub use self::resource::{
-    IdentityRef, IdentityResource, Location, ResourceError, ResourceGroup, Sku, Tags,
+pub use self::resources::{
+    AssignedIdentity, Author, DeploymentName, FORMER_IDENTITY_WORKS, FormerIdentity, Identity,
+    IdentityOf, IdentityRef, IdentityResource, Location, Platform, PlatformError, Principal,
+    Profile, ResourceError, ResourceGroup, Sku, Tags,
 };
 pub use self::settings::{BackgroundOptions, CollectOptions, Settings};
 pub use self::update::Update;

@@ -8,7 +8,7 @@ use super::error::Error;
 use super::intents::Intent;
 use super::manage_error::ManageError;
 use super::names::RegistryName;
-use super::resource::{IdentityRef, ResourceGroup, Tags};
+use super::resources::{IdentityRef, ResourceGroup, Tags};
 use super::{Change, Registries, Registry};
 use crate::store::End;
 

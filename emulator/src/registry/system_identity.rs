@@ -8,12 +8,11 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::blocking::blocking;
-use super::identity::{IdentityOf, PlatformError, Principal};
 use super::intents::{Intent, Kind};
 use super::manage_error::ManageError;
 use super::names::RegistryName;
 use super::registries::Registries;
-use super::resource::ResourceGroup;
+use super::resources::{IdentityOf, PlatformError, Principal, ResourceGroup};
 
 /// The data that a change of the identity needs to continue.
 #[derive(Serialize, Deserialize)]

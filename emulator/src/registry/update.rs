@@ -9,13 +9,11 @@
 use azure_emulator_core::disk_space::Purpose;
 
 use super::change::{Change, KeyChange};
-use super::identity::AssignedIdentity;
 use super::intents::{Intent, Kind};
 use super::manage_error::{ManageError, Warning};
 use super::names::RegistryName;
-use super::profile::Profile;
 use super::registries::{Registries, to_the_end};
-use super::resource::{IdentityRef, IdentityResource};
+use super::resources::{AssignedIdentity, IdentityRef, IdentityResource, Profile};
 use super::update_steps::UpdateSteps;
 use super::{Error, Registry};
 use crate::store::End;

@@ -10,8 +10,7 @@ use super::Registry;
 use super::change::{Change, KeyChange};
 use super::manage_error::ManageError;
 use super::names::RegistryName;
-use super::profile::Profile;
-use super::resource::{IdentityRef, Tags};
+use super::resources::{IdentityRef, Profile, Tags};
 use crate::keys::KeyId;
 use crate::store::{AssignedRow, PrincipalRow};
 

@@ -20,11 +20,9 @@ use crate::keys::{KeyRing, KeyUse};
 use crate::registry::audit::AuditLog;
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
-use crate::registry::identity::CurrentProfile;
 use crate::registry::intents::Intents;
 use crate::registry::names::RegistryName;
-use crate::registry::profile::{FormerIdentity, Profile};
-use crate::registry::resource::IdentityResource;
+use crate::registry::resources::{CurrentProfile, FormerIdentity, IdentityResource, Profile};
 use crate::registry::settings::{CollectOptions, Settings};
 use crate::store::{HeldByUploads, Stats, Store};
 

@@ -10,10 +10,10 @@ use crate::keys::{KeyRing, RingConfig, VaultAccess};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::events::RegistrySink;
-use crate::registry::identity::{CurrentProfile, Platform, RegistryVaults};
 use crate::registry::names::RegistryName;
-use crate::registry::profile::Profile;
-use crate::registry::resource::IdentityResource;
+use crate::registry::resources::{
+    CurrentProfile, IdentityResource, Platform, Profile, RegistryVaults,
+};
 use crate::registry::service_key::service_key;
 use crate::registry::{Events, audit, cmk};
 use crate::store::{End, IdentityRow, NewRegistryRows, RegistryRecord, RingMirror, RingRow, Store};

@@ -13,7 +13,7 @@ use super::recovered::Recovered;
 use super::rings::Rings;
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
-use crate::registry::identity::Platform;
+use crate::registry::resources::Platform;
 use crate::store::{FileId, Store};
 
 /// The files that a recovery searches for content.

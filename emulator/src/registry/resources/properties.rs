@@ -11,8 +11,8 @@ use azure_emulator_core::identity::SUBSCRIPTION;
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::names::RegistryName;
 use crate::keys::IdentityId;
+use crate::registry::names::RegistryName;
 
 /// The default group.
 const DEFAULT_GROUP: &str = "sealyard";

@@ -1,14 +1,14 @@
 //! A registry's properties outside its content: SKU, location, tags, identities, policies.
 //!
-//! It is read when the registry opens, replaced as a whole by `change.rs`, and shown by the modules above. The current
+//! It is read when the registry opens, replaced as a whole by `manage/change.rs`, and shown by the modules above. The current
 //! key and its identity are not here but in the ring, where both change in one commit.
 
 use time::OffsetDateTime;
 
 use super::identity::{AssignedIdentity, Principal};
-use super::names::RegistryName;
-use super::resource::{IdentityRef, IdentityResource, Location, ResourceGroup, Sku, Tags};
+use super::properties::{IdentityRef, IdentityResource, Location, ResourceGroup, Sku, Tags};
 use crate::keys::{IdentityId, KeyId};
+use crate::registry::names::RegistryName;
 use crate::store::{AssignedRow, AuthorRow, RegistryRecord, RegistryRow, StoreError};
 
 /// How long a removed identity still works for its registry. Azure says about three months.
@@ -74,7 +74,11 @@ pub struct FormerIdentity {
 
 impl FormerIdentity {
     /// Whether this is the identity that a ring names. `None`: the identity that the program was started with.
-    pub(super) fn is(&self, identity: Option<&IdentityId>, start: &IdentityResource) -> bool {
+    pub(in crate::registry) fn is(
+        &self,
+        identity: Option<&IdentityId>,
+        start: &IdentityResource,
+    ) -> bool {
         match identity {
             None => self.identity.resource == *start,
             Some(id) => self.identity.principal.client_id.eq_ignore_ascii_case(id.as_str()),
@@ -116,7 +120,7 @@ impl Profile {
     }
 
     /// The identity of a reference, as the ring names it, if the registry has it.
-    pub(super) fn identity_id(&self, named: &IdentityRef) -> Option<IdentityId> {
+    pub(in crate::registry) fn identity_id(&self, named: &IdentityRef) -> Option<IdentityId> {
         match named {
             IdentityRef::System => self.system_identity.as_ref().map(|_| IdentityId::system()),
             _ => self.user_assigned(named)?.principal.client_id.parse().ok(),
@@ -124,7 +128,7 @@ impl Profile {
     }
 
     /// The stored form.
-    pub(super) fn record(&self, name: &RegistryName) -> RegistryRecord {
+    pub(in crate::registry) fn record(&self, name: &RegistryName) -> RegistryRecord {
         let row = RegistryRow {
             id: self.id.clone(),
             created: self.created.unix_timestamp(),
@@ -159,7 +163,9 @@ impl Profile {
     }
 
     /// Parses the stored form.
-    pub(super) fn of_record(record: RegistryRecord) -> Result<(RegistryName, Self), StoreError> {
+    pub(in crate::registry) fn of_record(
+        record: RegistryRecord,
+    ) -> Result<(RegistryName, Self), StoreError> {
         let RegistryRecord { name, row, tags, identities } = record;
         let damaged =
             |what: &str| StoreError::Damaged(format!("the row of {name:?} has no {what}"));

@@ -1,67 +1,18 @@
-//! The identities of registries, as a vault knows them, and the platform that creates identities.
+//! The platform: the domain's interface to its environment, which the program implements.
 //!
-//! An identity is either a resource ([`Identity`]) that any number of registries may have, or a registry's own,
-//! system-assigned one. A registry reaches a vault only as one of its current identities: [`RegistryVaults`] checks
-//! this at each request, so a removed identity fails at the next request.
-//!
-//! [`Platform`] is the domain's interface to its environment; the program implements it. With an external vault,
-//! [`Platform::start_identity`] is the only identity.
+//! A registry reaches a vault only as one of its current identities: [`RegistryVaults`] checks this at each request, so
+//! a removed identity fails at the next request. With an external vault, [`Platform::start_identity`] is the only
+//! identity.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
 use azure_emulator_core::clock::Clock;
 use futures::future::BoxFuture;
-use time::OffsetDateTime;
 
-use super::names::RegistryName;
+use super::identity::{AssignedIdentity, IdentityOf, Principal};
 use super::profile::{FormerIdentity, Profile};
-use super::resource::{IdentityResource, Location, Tags};
 use crate::keys::{Cause, IdentityId, KeyId, KeyVault, VaultAccess, VaultError, VaultName};
-use crate::store::{AssignedRow, IdentityRow, PrincipalRow, StoreError};
-
-/// An identity, as tokens and permissions name it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Principal {
-    /// The id that tokens name.
-    pub client_id: String,
-    /// The id that permissions name. With an external vault it is unknown, and empty.
-    pub principal_id: String,
-}
-
-/// A user-assigned identity.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The resource.
-    pub resource: IdentityResource,
-    /// The location.
-    pub location: Location,
-    /// When it was created.
-    pub created: OffsetDateTime,
-    /// The tenant.
-    pub tenant: String,
-    /// Its ids.
-    pub principal: Principal,
-    /// The tags that users gave it.
-    pub tags: Tags,
-}
-
-/// A user-assigned identity that a registry has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AssignedIdentity {
-    /// The resource.
-    pub resource: IdentityResource,
-    /// Its ids.
-    pub principal: Principal,
-}
-
-/// The owner of an identity to create.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IdentityOf {
-    /// A resource.
-    Resource(IdentityResource),
-    /// A registry, by its resource id.
-    Registry(String),
-}
+use crate::registry::names::RegistryName;
 
 /// Why the platform refuses.
 #[derive(Debug, thiserror::Error)]
@@ -141,29 +92,29 @@ pub trait Platform: Send + Sync + 'static {
 ///
 /// In strict parity a removed identity that was in use still reaches them for a while, as in Azure. Only its access to
 /// the vault stays: the vault is asked as always, and a refusal ends everything at once.
-pub(super) struct RegistryVaults {
-    pub(super) registry: RegistryName,
-    pub(super) profile: Arc<CurrentProfile>,
-    pub(super) platform: Arc<dyn Platform>,
+pub(in crate::registry) struct RegistryVaults {
+    pub(in crate::registry) registry: RegistryName,
+    pub(in crate::registry) profile: Arc<CurrentProfile>,
+    pub(in crate::registry) platform: Arc<dyn Platform>,
     /// Whether all registries are in strict parity.
-    pub(super) all_strict: bool,
-    pub(super) clock: Clock,
+    pub(in crate::registry) all_strict: bool,
+    pub(in crate::registry) clock: Clock,
 }
 
 /// The current profile of a registry.
 #[derive(Debug)]
-pub(super) struct CurrentProfile(RwLock<Arc<Profile>>);
+pub(in crate::registry) struct CurrentProfile(RwLock<Arc<Profile>>);
 
 impl CurrentProfile {
-    pub(super) fn new(profile: Profile) -> Arc<Self> {
+    pub(in crate::registry) fn new(profile: Profile) -> Arc<Self> {
         Arc::new(Self(RwLock::new(Arc::new(profile))))
     }
 
-    pub(super) fn get(&self) -> Arc<Profile> {
+    pub(in crate::registry) fn get(&self) -> Arc<Profile> {
         Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(super) fn set(&self, profile: Profile) {
+    pub(in crate::registry) fn set(&self, profile: Profile) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(profile);
     }
 }
@@ -233,67 +184,12 @@ impl VaultAccess for RegistryVaults {
 }
 
 /// Azure's message about an identity that a registry does not have.
-pub(super) fn not_assigned(resource_id: &str, registry: &RegistryName, identity: &str) -> String {
+pub(in crate::registry) fn not_assigned(
+    resource_id: &str,
+    registry: &RegistryName,
+    identity: &str,
+) -> String {
     format!(
         "Azure resource '{resource_id}' does not have access to identity '{identity}' Try forcibly adding the identity to the registry {registry}. For more information on bring your own key, please visit 'https://aka.ms/acr/cmk'."
     )
-}
-
-impl From<Principal> for PrincipalRow {
-    fn from(principal: Principal) -> Self {
-        Self { client_id: principal.client_id, principal_id: principal.principal_id }
-    }
-}
-
-impl From<PrincipalRow> for Principal {
-    fn from(row: PrincipalRow) -> Self {
-        Self { client_id: row.client_id, principal_id: row.principal_id }
-    }
-}
-
-impl From<Identity> for IdentityRow {
-    fn from(identity: Identity) -> Self {
-        Self {
-            name: identity.resource.name().to_owned(),
-            group: identity.resource.group().to_string(),
-            location: identity.location.to_string(),
-            created: identity.created.unix_timestamp(),
-            tenant: identity.tenant,
-            principal: identity.principal.into(),
-            tags: identity.tags.as_map().clone(),
-        }
-    }
-}
-
-impl TryFrom<IdentityRow> for Identity {
-    type Error = StoreError;
-
-    fn try_from(row: IdentityRow) -> Result<Self, StoreError> {
-        let damaged = |error: &dyn std::fmt::Display| StoreError::Damaged(error.to_string());
-        let group = row.group.parse().map_err(|error| damaged(&error))?;
-        Ok(Self {
-            resource: IdentityResource::new(group, &row.name).map_err(|error| damaged(&error))?,
-            location: row.location.parse().map_err(|error| damaged(&error))?,
-            created: OffsetDateTime::from_unix_timestamp(row.created)
-                .map_err(|error| damaged(&error))?,
-            tenant: row.tenant,
-            principal: row.principal.into(),
-            tags: row.tags.try_into().map_err(|error| damaged(&error))?,
-        })
-    }
-}
-
-impl From<Identity> for AssignedIdentity {
-    fn from(identity: Identity) -> Self {
-        Self { resource: identity.resource, principal: identity.principal }
-    }
-}
-
-impl From<&AssignedIdentity> for AssignedRow {
-    fn from(assigned: &AssignedIdentity) -> Self {
-        Self {
-            resource_id: assigned.resource.to_string(),
-            principal: assigned.principal.clone().into(),
-        }
-    }
 }
