@@ -11,40 +11,25 @@
 mod access;
 mod audit;
 mod blocking;
-mod change;
-mod cmk;
 mod content;
-mod creation;
-mod creation_steps;
-mod deletion;
-mod deployments;
 mod digest;
 mod error;
 mod events;
-mod groups;
-mod identities;
 mod ids;
 mod intents;
-mod manage_error;
+mod manage;
 mod manifest;
 mod media;
 mod metrics;
 mod names;
 mod object_name;
-mod opening;
 mod parts;
 mod recover;
-mod registries;
-mod reset;
 mod resources;
-mod resume;
 mod service_key;
 mod settings;
-mod system_identity;
 #[cfg(test)]
 mod tests;
-mod update;
-mod update_steps;
 
 pub use self::access::{
     Access, AccessChangeError, AccessError, AccessName, AccessSettings, Action, Actions,
@@ -53,22 +38,21 @@ pub use self::access::{
     ScopeMapActionError, TokenKey, TokenPassword, TokenProblem, UnknownAction, UnknownScope,
     Vouched,
 };
-pub use self::change::{Change, KeyChange};
 pub use self::content::{
     AttributeChange, Blob, BlobStream, Body, ChunkHeaders, Collected, Collection,
     DeletedRepository, Finding, FindingKind, KeptBack, Listed, MAX_LOG_LEN, Manifest, ManifestInfo,
     ManifestNames, Order, Page, PutManifest, REFERRERS_PAGE, ReferrerDescriptor, RepositoryInfo,
     TagInfo, Target, TaskRun, TaskRunStatus, UploadStatus, Verified, Window, findings_of_rows,
 };
-pub use self::creation::{Encryption, NewRegistry};
-pub use self::deployments::{Deployment, DeploymentState};
 pub use self::digest::{Algorithm, Digest, DigestError};
 pub use self::error::Error;
 pub use self::events::{Event, EventStream, Events};
-pub use self::groups::Group;
 pub use self::ids::{InvalidTaskRunId, TaskRunId, UploadId};
 pub use self::intents::{Intent, Intents, Kind, Outcome, Unfinished};
-pub use self::manage_error::{ManageError, Warning};
+pub use self::manage::{
+    Change, Deployment, DeploymentState, Encryption, Group, KeyChange, ManageError, NewRegistry,
+    Registries, Update, Warning,
+};
 pub use self::manifest::{MAX_MANIFEST_LEN, ManifestError, ParsedManifest};
 pub use self::media::{ManifestKind, OCI_INDEX};
 pub use self::metrics::Metrics;
@@ -80,12 +64,10 @@ pub use self::recover::{
     DamagedContent, Incomplete, LostFile, Recovered, RecoveredContent, RecoveryProgress, Search,
     recover,
 };
-pub use self::registries::Registries;
 pub use self::resources::{
     AssignedIdentity, Author, DeploymentName, FORMER_IDENTITY_WORKS, FormerIdentity, Identity,
     IdentityOf, IdentityRef, IdentityResource, Location, Platform, PlatformError, Principal,
     Profile, ResourceError, ResourceGroup, Sku, Tags,
 };
 pub use self::settings::{BackgroundOptions, CollectOptions, Settings};
-pub use self::update::Update;
 pub use crate::store::{Attributes, Damage, HeldByUploads, Locked};

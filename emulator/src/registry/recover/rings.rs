@@ -10,12 +10,13 @@ use crate::keys::{KeyRing, RingConfig, VaultAccess};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::events::RegistrySink;
+use crate::registry::manage::StoredRings;
 use crate::registry::names::RegistryName;
 use crate::registry::resources::{
     CurrentProfile, IdentityResource, Platform, Profile, RegistryVaults,
 };
 use crate::registry::service_key::service_key;
-use crate::registry::{Events, audit, cmk};
+use crate::registry::{Events, audit};
 use crate::store::{End, IdentityRow, NewRegistryRows, RegistryRecord, RingMirror, RingRow, Store};
 use sealed_envelope::DataKeyId;
 
@@ -122,7 +123,7 @@ async fn open(
     });
     let registry = name.as_str().to_owned();
     let sink = Arc::new(RegistrySink { registry, audit, events: Events::default() });
-    let rows = Arc::new(cmk::StoredRings::new(Arc::clone(store), &name, None));
+    let rows = Arc::new(StoredRings::new(Arc::clone(store), &name, None));
     Ok(KeyRing::open(config, access, service_key, rows, sink, clock.clone()).await?)
 }
 

@@ -5,7 +5,8 @@
 
 use time::OffsetDateTime;
 
-use super::properties::{IdentityResource, Location, Tags};
+use super::identity_ref::IdentityResource;
+use super::properties::{Location, Tags};
 use crate::store::{AssignedRow, IdentityRow, PrincipalRow, StoreError};
 
 /// An identity, as tokens and permissions name it.

@@ -4,15 +4,15 @@
 
 mod deployment_name;
 mod identity;
+mod identity_ref;
 mod platform;
 mod profile;
 mod properties;
 
 pub use self::deployment_name::DeploymentName;
 pub use self::identity::{AssignedIdentity, Identity, IdentityOf, Principal};
+pub use self::identity_ref::{IdentityRef, IdentityResource};
 pub(in crate::registry) use self::platform::{CurrentProfile, RegistryVaults, not_assigned};
 pub use self::platform::{Platform, PlatformError};
 pub use self::profile::{Author, FORMER_IDENTITY_WORKS, FormerIdentity, Profile};
-pub use self::properties::{
-    IdentityRef, IdentityResource, Location, ResourceError, ResourceGroup, Sku, Tags,
-};
+pub use self::properties::{Location, ResourceError, ResourceGroup, Sku, Tags};

@@ -1,12 +1,13 @@
 //! A registry's properties outside its content: SKU, location, tags, identities, policies.
 //!
-//! It is read when the registry opens, replaced as a whole by `manage/change.rs`, and shown by the modules above. The current
-//! key and its identity are not here but in the ring, where both change in one commit.
+//! It is read when the registry opens, replaced as a whole by `manage/change.rs`, and shown by the modules above. The
+//! current key and its identity are not here but in the ring, where both change in one commit.
 
 use time::OffsetDateTime;
 
 use super::identity::{AssignedIdentity, Principal};
-use super::properties::{IdentityRef, IdentityResource, Location, ResourceGroup, Sku, Tags};
+use super::identity_ref::{IdentityRef, IdentityResource};
+use super::properties::{Location, ResourceGroup, Sku, Tags};
 use crate::keys::{IdentityId, KeyId};
 use crate::registry::names::RegistryName;
 use crate::store::{AssignedRow, AuthorRow, RegistryRecord, RegistryRow, StoreError};

@@ -1,7 +1,7 @@
-//! Types of Azure Resource Manager: groups, locations, SKUs, tags, and resource ids.
+//! Types of Azure Resource Manager: groups, locations, SKUs, and tags.
 //!
-//! Values of these types are well formed. Groups and identities whose names differ only in letter case are equal; they
-//! are shown as written.
+//! Values of these types are well formed. Groups whose names differ only in letter case are equal; they are shown as
+//! written.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,9 +9,7 @@ use std::str::FromStr;
 
 use azure_emulator_core::identity::SUBSCRIPTION;
 use thiserror::Error;
-use uuid::Uuid;
 
-use crate::keys::IdentityId;
 use crate::registry::names::RegistryName;
 
 /// The default group.
@@ -46,26 +44,6 @@ pub enum Sku {
 /// Names and values that people give a resource.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tags(BTreeMap<String, String>);
-
-/// A user-assigned identity, as a resource.
-#[derive(Clone, Debug)]
-pub struct IdentityResource {
-    group: ResourceGroup,
-    name: String,
-}
-
-/// A reference to an identity of a registry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IdentityRef {
-    /// The registry's own, system-assigned identity.
-    System,
-    /// By its client id, in lower case.
-    ClientId(String),
-    /// By its resource id.
-    Resource(IdentityResource),
-    /// Only by its name.
-    Name(String),
-}
 
 /// A text that is not valid for its type.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -231,108 +209,8 @@ impl TryFrom<BTreeMap<String, String>> for Tags {
     }
 }
 
-impl IdentityResource {
-    /// The identity of this name in a group.
-    pub fn new(group: ResourceGroup, name: &str) -> Result<Self, ResourceError> {
-        let fits = (3..=128).contains(&name.len())
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
-            && name.starts_with(|first: char| first.is_ascii_alphanumeric());
-        if fits {
-            Ok(Self { group, name: name.to_owned() })
-        } else {
-            Err(ResourceError::IdentityName(shorten(name)))
-        }
-    }
-
-    /// The resource group.
-    pub fn group(&self) -> &ResourceGroup {
-        &self.group
-    }
-
-    /// The name within the group.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-}
-
-impl FromStr for IdentityResource {
-    type Err = ResourceError;
-
-    /// Parses a resource id. Its keywords are compared without regard to letter case, as in Azure.
-    fn from_str(text: &str) -> Result<Self, ResourceError> {
-        let wrong = || ResourceError::Identity(shorten(text));
-        let parts: Vec<&str> = text.split('/').collect();
-        let ["", subscriptions, subscription, groups, group, providers, provider, kind, name] =
-            parts[..]
-        else {
-            return Err(wrong());
-        };
-        let words = [
-            (subscriptions, "subscriptions"),
-            (subscription, SUBSCRIPTION),
-            (groups, "resourceGroups"),
-            (providers, "providers"),
-            (provider, "Microsoft.ManagedIdentity"),
-            (kind, "userAssignedIdentities"),
-        ];
-        if words.iter().any(|(word, expected)| !word.eq_ignore_ascii_case(expected)) {
-            return Err(wrong());
-        }
-        Self::new(group.parse()?, name)
-    }
-}
-
-/// The resource id.
-impl fmt::Display for IdentityResource {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Recorded registries show `resourcegroups` here.
-        write!(
-            f,
-            "/subscriptions/{SUBSCRIPTION}/resourcegroups/{}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/{}",
-            self.group, self.name
-        )
-    }
-}
-
-impl PartialEq for IdentityResource {
-    fn eq(&self, other: &Self) -> bool {
-        self.group == other.group && self.name.eq_ignore_ascii_case(&other.name)
-    }
-}
-
-impl Eq for IdentityResource {}
-
-impl FromStr for IdentityRef {
-    type Err = ResourceError;
-
-    fn from_str(text: &str) -> Result<Self, ResourceError> {
-        if IdentityId::is_name_of_system(text) {
-            return Ok(Self::System);
-        }
-        if text.starts_with('/') {
-            return text.parse().map(Self::Resource);
-        }
-        if Uuid::try_parse(text).is_ok() {
-            return Ok(Self::ClientId(text.to_ascii_lowercase()));
-        }
-        let named = IdentityResource::new(ResourceGroup::default(), text)
-            .map_err(|_| ResourceError::Identity(shorten(text)))?;
-        Ok(Self::Name(named.name))
-    }
-}
-
-impl fmt::Display for IdentityRef {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::System => f.write_str("system"),
-            Self::ClientId(text) | Self::Name(text) => f.write_str(text),
-            Self::Resource(resource) => resource.fmt(f),
-        }
-    }
-}
-
 /// Errors quote the client's text, but only up to a limit.
-fn shorten(text: &str) -> String {
+pub(super) fn shorten(text: &str) -> String {
     text.chars().take(100).collect()
 }
 
@@ -343,25 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_identity_reference_has_four_forms() {
-        let id = format!(
-            "/SUBSCRIPTIONS/{SUBSCRIPTION}/resourcegroups/Group/providers/microsoft.managedidentity/userAssignedIdentities/Puller"
-        );
-        let resource = IdentityResource::new("group".parse().unwrap(), "puller").unwrap();
-
-        assert_eq!("[System]".parse(), Ok(IdentityRef::System));
-        assert_eq!("puller".parse(), Ok(IdentityRef::Name("puller".to_owned())));
-        assert_eq!(id.parse(), Ok(IdentityRef::Resource(resource)));
-        let client = "00000000-0000-4000-8000-00000000A004";
-        assert_eq!(client.parse(), Ok(IdentityRef::ClientId(client.to_ascii_lowercase())));
-    }
-
-    #[test]
-    fn invalid_identity_references_are_refused() {
-        let elsewhere = "/subscriptions/11111111-1111-4111-8111-111111111111/resourceGroups/g/providers/Microsoft.ManagedIdentity/userAssignedIdentities/puller";
-        for bad in ["", "a/b", "/", "/subscriptions/x", "-x-", elsewhere] {
-            assert!(bad.parse::<IdentityRef>().is_err(), "{bad:?}");
-        }
+    fn invalid_properties_are_refused() {
         for bad in ["", "a.", "a b", "a/b"] {
             assert!(bad.parse::<ResourceGroup>().is_err(), "{bad:?}");
         }
@@ -378,15 +238,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_identity_resource_survives_its_text(group in "[a-z0-9_()-]{1,20}", name in "[a-zA-Z0-9][a-zA-Z0-9_-]{2,20}") {
-            let resource = IdentityResource::new(group.parse().unwrap(), &name).unwrap();
-
-            prop_assert_eq!(resource.to_string().parse(), Ok(resource));
-        }
-
-        #[test]
         fn no_text_makes_the_parsers_panic(text in r"\PC{0,120}") {
-            let _ = text.parse::<IdentityRef>();
             let _ = text.parse::<ResourceGroup>();
             let _ = text.parse::<Location>();
         }

@@ -5,15 +5,15 @@ use std::sync::{Arc, Weak};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::Parts;
-use super::names::RegistryName;
 use crate::keys::{RingStore, RingStoreError, State, StoredRing};
+use crate::registry::names::RegistryName;
+use crate::registry::parts::Parts;
 use crate::store::{End, NewRegistryRows, RingRow, Store};
 use sealed_envelope::DataKeyId;
 
 /// The ring of one registry, kept in the store.
 #[derive(Debug)]
-pub(super) struct StoredRings {
+pub(in crate::registry) struct StoredRings {
     store: Arc<Store>,
     registry: String,
     /// The rows that are stored with the first ring.
@@ -22,7 +22,7 @@ pub(super) struct StoredRings {
 
 impl StoredRings {
     /// The ring of a registry. For a new registry, `new` is stored together with its first ring.
-    pub(super) fn new(
+    pub(in crate::registry) fn new(
         store: Arc<Store>,
         registry: &RegistryName,
         new: Option<NewRegistryRows>,
@@ -77,7 +77,10 @@ fn row_of(ring: &StoredRing) -> RingRow {
 }
 
 /// Drops the plaintext of open uploads as soon as the key is refused, until the registry is deleted.
-pub(super) async fn drop_plaintext_on_refusal(parts: Weak<Parts>, ended: CancellationToken) {
+pub(in crate::registry) async fn drop_plaintext_on_refusal(
+    parts: Weak<Parts>,
+    ended: CancellationToken,
+) {
     let Some(mut status) = parts.upgrade().map(|parts| parts.ring.watch()) else { return };
     loop {
         if status.borrow_and_update().state == State::Unavailable

@@ -5,13 +5,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::creation::{Encryption, NewRegistry};
-use super::intents::{Intent, Kind};
-use super::manage_error::{ManageError, Warning};
-use super::names::RegistryName;
+use super::error::{ManageError, Warning};
+use super::new_registry::{Encryption, NewRegistry, own_key};
 use super::registries::{Registries, to_the_end};
-use super::resources::{IdentityOf, IdentityRef, IdentityResource, Principal, Tags};
-use crate::keys::{InvalidKeyId, KeyId, VaultName};
+use crate::keys::{KeyId, VaultName};
+use crate::registry::error::Error;
+use crate::registry::intents::{Intent, Kind};
+use crate::registry::names::RegistryName;
+use crate::registry::parts::Registry;
+use crate::registry::resources::{IdentityOf, IdentityRef, IdentityResource, Principal, Tags};
 
 /// The data that is needed to undo the creation of a registry.
 #[derive(Clone, Serialize, Deserialize)]
@@ -58,7 +60,7 @@ impl Registries {
         new: NewRegistry,
         key: Option<KeyId>,
         identity: Option<IdentityRef>,
-    ) -> Result<(super::Registry, Vec<Warning>), ManageError> {
+    ) -> Result<(Registry, Vec<Warning>), ManageError> {
         self.intents().refuse_in_reset()?;
         let this = self.clone();
         to_the_end(async move { this.create_with_needs_now(new, key, identity).await }).await
@@ -69,11 +71,11 @@ impl Registries {
         mut new: NewRegistry,
         key: Option<KeyId>,
         identity: Option<IdentityRef>,
-    ) -> Result<(super::Registry, Vec<Warning>), ManageError> {
+    ) -> Result<(Registry, Vec<Warning>), ManageError> {
         let key_is_given = key.is_some();
         let key = match key {
             Some(key) => key,
-            None => own_key(&new.name).map_err(super::Error::internal)?,
+            None => own_key(&new.name).map_err(Error::internal)?,
         };
         let named = match &identity {
             None | Some(IdentityRef::System) => None,
@@ -213,7 +215,7 @@ impl Registries {
 
     async fn undo_creation_alone(&self, intent: &Intent) -> Result<(), ManageError> {
         let creation: Creation = intent.parameters()?;
-        let name: RegistryName = creation.registry.parse().map_err(super::Error::from)?;
+        let name: RegistryName = creation.registry.parse().map_err(Error::from)?;
         match self.check_name(&name).await {
             Ok(()) => (),
             // The registry was stored after all, or another one has its name.
@@ -251,7 +253,7 @@ impl Registries {
         if !self.users_of(&resource).is_empty() {
             return Ok(());
         }
-        let vault: VaultName = own.vault.parse().map_err(super::Error::internal)?;
+        let vault: VaultName = own.vault.parse().map_err(Error::internal)?;
         if let Err(error) = self.platform().disallow(&vault, &identity.principal).await {
             // The permission has no effect once the principal is removed.
             tracing::warn!(identity = %resource, %error, "a permission could not be removed");
@@ -266,9 +268,4 @@ impl Registries {
         let mut made = others.filter_map(|(_, other)| other.identity?.client_id);
         made.any(|made| made == client_id)
     }
-}
-
-/// The key with the registry's name.
-fn own_key(name: &RegistryName) -> Result<KeyId, InvalidKeyId> {
-    Ok(KeyId::new(VaultName::local(), name.as_str().parse()?, None))
 }

@@ -8,15 +8,16 @@ use std::sync::Arc;
 use azure_emulator_core::disk_space::Purpose;
 use serde::{Deserialize, Serialize};
 
-use super::blocking::blocking;
-use super::intents::{Intent, Kind, Note};
-use super::manage_error::ManageError;
+use super::error::ManageError;
 use super::registries::{Registries, to_the_end};
-use super::resources::{
+use crate::registry::blocking::blocking;
+use crate::registry::error::Error;
+use crate::registry::intents::{Intent, Kind, Note};
+use crate::registry::parts::Registry;
+use crate::registry::resources::{
     AssignedIdentity, Identity, IdentityOf, IdentityResource, Location, PlatformError, Principal,
     Profile, Tags,
 };
-use super::{Error, Registry};
 use crate::store::{End, IdentityRow, IntentNote, StoreError};
 
 impl Registries {

@@ -1,18 +1,13 @@
-//! The rules for a new registry.
-//!
-//! [`NewRegistry::check`] has the rules that need no vault. `registries.rs` asks the vault after that. If the vault allows the
-//! key, it stores the ring and the row of the registry in one transaction. So a creation that fails before leaves nothing
-//! behind.
+//! The properties of a new registry, and the rules for them that need no vault.
 
-use super::access::AccessSettings;
-use super::manage_error::{ManageError, Warning};
-use super::names::RegistryName;
-use super::registries::Registries;
-use super::resources::{
+use super::error::ManageError;
+use crate::keys::{InvalidKeyId, KeyId, VaultName};
+use crate::registry::access::AccessSettings;
+use crate::registry::names::RegistryName;
+use crate::registry::resources::{
     AssignedIdentity, Author, IdentityRef, IdentityResource, Location, Profile, ResourceGroup, Sku,
     Tags,
 };
-use crate::keys::{KeyId, VaultName};
 
 /// The properties of a registry to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -116,45 +111,9 @@ impl NewRegistry {
     }
 }
 
-impl Registries {
-    /// Whether a registry of this name can be created.
-    pub async fn is_free(&self, name: &RegistryName) -> Result<bool, ManageError> {
-        match self.check_name(name).await {
-            Ok(()) => Ok(true),
-            Err(ManageError::NameTaken(_)) => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The warnings that apply to a registry. `local` has none in the vault `local`: the emulator chose that vault, not the user.
-    pub async fn warnings(&self, registry: &super::Registry) -> Vec<Warning> {
-        let Some(key) = registry.key_ring().describe().configured else { return Vec::new() };
-        if registry.registry_name().is_local() && *key.vault() == VaultName::local() {
-            return Vec::new();
-        }
-        self.purge_warning(key.vault()).await.into_iter().collect()
-    }
-
-    /// The warning about a vault without purge protection. There is none for a vault that does not answer its owner.
-    async fn purge_warning(&self, vault: &VaultName) -> Option<Warning> {
-        let is_protected = self.platform().has_purge_protection(vault).await.ok().flatten();
-        (is_protected == Some(false)).then(|| Warning::NoPurgeProtection(vault.clone()))
-    }
-
-    /// Checks that a vault has purge protection, as a key that seals content needs. If not: a warning, or in strict parity
-    /// an error.
-    pub(super) async fn check_vault(
-        &self,
-        vault: &VaultName,
-        strict: bool,
-    ) -> Result<Vec<Warning>, ManageError> {
-        let Some(warning) = self.purge_warning(vault).await else { return Ok(Vec::new()) };
-        if strict {
-            return Err(ManageError::NoPurgeProtection(vault.clone()));
-        }
-        tracing::warn!(vault = %vault, "{warning}");
-        Ok(vec![warning])
-    }
+/// The key with the registry's name.
+pub(super) fn own_key(name: &RegistryName) -> Result<KeyId, InvalidKeyId> {
+    Ok(KeyId::new(VaultName::local(), name.as_str().parse()?, None))
 }
 
 #[cfg(test)]

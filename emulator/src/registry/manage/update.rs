@@ -9,13 +9,14 @@
 use azure_emulator_core::disk_space::Purpose;
 
 use super::change::{Change, KeyChange};
-use super::intents::{Intent, Kind};
-use super::manage_error::{ManageError, Warning};
-use super::names::RegistryName;
+use super::error::{ManageError, Warning};
 use super::registries::{Registries, to_the_end};
-use super::resources::{AssignedIdentity, IdentityRef, IdentityResource, Profile};
 use super::update_steps::UpdateSteps;
-use super::{Error, Registry};
+use crate::registry::error::Error;
+use crate::registry::intents::{Intent, Kind};
+use crate::registry::names::RegistryName;
+use crate::registry::parts::Registry;
+use crate::registry::resources::{AssignedIdentity, IdentityRef, IdentityResource, Profile};
 use crate::store::End;
 
 /// The target of an update. Omitted properties stay.

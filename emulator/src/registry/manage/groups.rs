@@ -5,11 +5,11 @@
 
 use std::sync::Arc;
 
-use super::blocking::blocking;
 use super::deployments;
-use super::manage_error::ManageError;
+use super::error::ManageError;
 use super::registries::{Registries, to_the_end};
-use super::resources::{Location, ResourceGroup, Tags};
+use crate::registry::blocking::blocking;
+use crate::registry::resources::{Location, ResourceGroup, Tags};
 use crate::store::{End, GroupRow, StoreError};
 
 /// A resource group.

@@ -5,13 +5,13 @@
 
 use thiserror::Error;
 
-use super::error::Error;
-use super::names::RegistryName;
-use super::resources::{
+use crate::keys::{Cause, KeyId, MissingPermission, RingError, Severity, VaultName, no_access};
+use crate::registry::error::Error;
+use crate::registry::names::RegistryName;
+use crate::registry::resources::{
     DeploymentName, IdentityRef, IdentityResource, PlatformError, Profile, ResourceError,
     ResourceGroup, Sku, not_assigned,
 };
-use crate::keys::{Cause, KeyId, MissingPermission, RingError, Severity, VaultName, no_access};
 use crate::store::StoreError;
 
 /// Why the request is refused. Nothing was changed.

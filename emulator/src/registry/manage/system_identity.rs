@@ -7,12 +7,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::blocking::blocking;
-use super::intents::{Intent, Kind};
-use super::manage_error::ManageError;
-use super::names::RegistryName;
+use super::error::ManageError;
 use super::registries::Registries;
-use super::resources::{IdentityOf, PlatformError, Principal, ResourceGroup};
+use crate::registry::blocking::blocking;
+use crate::registry::intents::{Intent, Kind};
+use crate::registry::names::RegistryName;
+use crate::registry::resources::{IdentityOf, PlatformError, Principal, ResourceGroup};
 
 /// The data that a change of the identity needs to continue.
 #[derive(Serialize, Deserialize)]

@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Registry;
 use super::change::{Change, KeyChange};
-use super::manage_error::ManageError;
-use super::names::RegistryName;
-use super::resources::{IdentityRef, Profile, Tags};
+use super::error::ManageError;
 use crate::keys::KeyId;
+use crate::registry::names::RegistryName;
+use crate::registry::parts::Registry;
+use crate::registry::resources::{IdentityRef, Profile, Tags};
 use crate::store::{AssignedRow, PrincipalRow};
 
 /// The steps of an update. `Serialize` is the format of the intent.

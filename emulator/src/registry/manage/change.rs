@@ -7,16 +7,17 @@
 use azure_emulator_core::disk_space::Purpose;
 use serde::{Deserialize, Serialize};
 
-use super::blocking::blocking;
-use super::intents::{Intent, Kind};
-use super::manage_error::{ManageError, Warning};
-use super::names::RegistryName;
+use super::error::{ManageError, Warning};
 use super::registries::{Registries, to_the_end};
-use super::resources::{
+use crate::keys::{Cause, IdentityId, KeyId, RingError, Rotation, RotationTarget};
+use crate::registry::blocking::blocking;
+use crate::registry::error::Error;
+use crate::registry::intents::{Intent, Kind};
+use crate::registry::names::RegistryName;
+use crate::registry::parts::Registry;
+use crate::registry::resources::{
     AssignedIdentity, FormerIdentity, IdentityRef, IdentityResource, Profile, Sku, Tags,
 };
-use super::{Error, Registry};
-use crate::keys::{Cause, IdentityId, KeyId, RingError, Rotation, RotationTarget};
 use crate::store::End;
 
 /// The changes to a registry. Omitted properties stay.

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::blocking::blocking;
-use super::intents::{Intent, Kind};
-use super::manage_error::ManageError;
-use super::names::RegistryName;
+use super::error::ManageError;
 use super::registries::{Registries, to_the_end};
-use super::resources::PlatformError;
+use crate::registry::blocking::blocking;
+use crate::registry::error::Error;
+use crate::registry::intents::{Intent, Kind};
+use crate::registry::names::RegistryName;
+use crate::registry::resources::PlatformError;
 
 /// The data that the deletion of a registry needs to continue.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -83,7 +84,7 @@ impl Registries {
             return Ok(());
         }
         let deletion: Deletion = intent.parameters()?;
-        let name: RegistryName = deletion.registry.parse().map_err(super::Error::from)?;
+        let name: RegistryName = deletion.registry.parse().map_err(Error::from)?;
         let other = self.get(name.as_str()).filter(|registry| {
             let created = registry.profile().created.unix_timestamp();
             deletion.created.is_some_and(|meant| meant != created)

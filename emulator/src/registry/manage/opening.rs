@@ -5,24 +5,18 @@ use std::sync::atomic::AtomicBool;
 
 use tokio_util::sync::CancellationToken;
 
-use super::blocking::blocking;
 use super::cmk::{StoredRings, drop_plaintext_on_refusal};
-use super::content::collect_in_background;
-use super::content::verify_in_background;
-use super::error::Error;
-use super::events::RegistrySink;
-use super::names::RegistryName;
 use super::registries::Common;
-use super::resources::{CurrentProfile, Profile, RegistryVaults};
-use super::service_key::service_key;
 use crate::keys::{IdentityId, KeyRing, RingConfig, VaultAccess};
 use crate::registry::access::AccessSettings;
-use crate::registry::parts::Activity;
-use crate::registry::parts::BrokenObjects;
-use crate::registry::parts::Gate;
-use crate::registry::parts::Recent;
-use crate::registry::parts::Sessions;
-use crate::registry::parts::{Parts, Registry};
+use crate::registry::blocking::blocking;
+use crate::registry::content::{collect_in_background, verify_in_background};
+use crate::registry::error::Error;
+use crate::registry::events::RegistrySink;
+use crate::registry::names::RegistryName;
+use crate::registry::parts::{Activity, BrokenObjects, Gate, Parts, Recent, Registry, Sessions};
+use crate::registry::resources::{CurrentProfile, Profile, RegistryVaults};
+use crate::registry::service_key::service_key;
 use crate::store::{End, NewRegistryRows};
 
 /// The inputs for opening a registry.

@@ -1,9 +1,9 @@
 //! Resumes the interrupted operations of this folder, and has the steps that all of them share.
 
-use super::Error;
-use super::intents::{Intent, Kind};
-use super::manage_error::ManageError;
+use super::error::ManageError;
 use super::registries::Registries;
+use crate::registry::error::Error;
+use crate::registry::intents::{Intent, Kind};
 
 impl Registries {
     /// Resumes an interrupted operation, or undoes it. An error is recorded, and the operation is retried.

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::blocking::blocking;
-use super::manage_error::ManageError;
+use super::error::ManageError;
 use super::registries::Registries;
-use super::resources::{DeploymentName, ResourceGroup};
+use crate::registry::blocking::blocking;
+use crate::registry::resources::{DeploymentName, ResourceGroup};
 use crate::store::{DeploymentRow, End, Store, StoreError};
 
 /// The maximum number of deployments in a group, as in Azure.

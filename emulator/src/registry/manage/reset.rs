@@ -4,12 +4,14 @@
 //! data key: an open upload gets the error that there is no such upload, a stream breaks, and nothing incomplete
 //! remains. Content acknowledged before the reset is deleted; content acknowledged after it stays.
 
-use super::error::Error;
-use super::intents::Intent;
-use super::manage_error::ManageError;
-use super::names::RegistryName;
-use super::resources::{IdentityRef, ResourceGroup, Tags};
-use super::{Change, Registries, Registry};
+use super::change::Change;
+use super::error::ManageError;
+use super::registries::Registries;
+use crate::registry::error::Error;
+use crate::registry::intents::Intent;
+use crate::registry::names::RegistryName;
+use crate::registry::parts::Registry;
+use crate::registry::resources::{IdentityRef, ResourceGroup, Tags};
 use crate::store::End;
 
 impl Registry {
