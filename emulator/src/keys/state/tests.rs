@@ -32,11 +32,16 @@ fn causes_are_serialized_under_their_names() {
 }
 
 #[test]
-fn every_cause_has_a_message_and_only_a_refusal_is_lasting() {
-    for cause in ALL {
-        assert_eq!(cause.severity() == Severity::Refusal, cause.is_refusal(), "{cause}");
-        assert!(!cause.message().is_empty());
-    }
+fn every_cause_has_a_message_and_the_documented_effect() {
+    use Severity::{Note, Outage, Refusal as Refused};
+    let effects = ALL.map(|cause| {
+        assert!(!cause.message().is_empty(), "{cause}");
+        cause.severity()
+    });
+
+    assert_eq!(effects[..2], [Note; 2]);
+    assert_eq!(effects[2..11], [Refused; 9]);
+    assert_eq!(effects[11..], [Outage; 4]);
 }
 
 #[test]

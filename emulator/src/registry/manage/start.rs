@@ -68,7 +68,7 @@ impl Registries {
         registries.ensure_groups().await?;
         registries.adopt_leaving().await?;
         let store = Arc::clone(&registries.common().store);
-        store.wait_at_most(PROOF_LIMIT);
+        store.set_proof_timeout(PROOF_LIMIT);
         tokio::spawn(sweep_after_start(store));
         Ok(registries)
     }
