@@ -8,9 +8,10 @@
 
 use azure_emulator_core::disk_space::Purpose;
 
-use super::change::{Change, KeyChange};
+use super::change::Change;
 use super::error::{ManageError, Warning};
 use super::registries::{Registries, to_the_end};
+use super::rotation::KeyChange;
 use super::update_steps::UpdateSteps;
 use crate::registry::error::Error;
 use crate::registry::intents::{Intent, Kind};

@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::change::{Change, KeyChange};
+use super::change::Change;
 use super::error::ManageError;
+use super::rotation::KeyChange;
 use crate::keys::KeyId;
 use crate::registry::names::RegistryName;
 use crate::registry::parts::Registry;

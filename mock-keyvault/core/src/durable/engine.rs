@@ -233,7 +233,7 @@ impl Engine {
         }
         let rolled =
             self.journal.append(tail, draft, sum, (&self.disk_space, purpose), |error| {
-                self.group.fail(error)
+                self.group.fail(error);
             })?;
         // The journal has the change, so an index without it must not be used any more.
         let applied = if self.simulated_failure.load(Ordering::Relaxed) {
