@@ -16,12 +16,12 @@ pub(super) fn known<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     Ok(value.and_then(|value| T::deserialize(value).ok()))
 }
 
-/// Reads a state; one that this version does not know is read as [`State::Checking`], which says the least.
+/// Reads a state. An unknown state is read as [`State::Checking`], which says the least.
 pub(super) fn known_state<'de, D: Deserializer<'de>>(deserializer: D) -> Result<State, D::Error> {
     Ok(known(deserializer)?.unwrap_or(State::Checking))
 }
 
-/// Reads the cause of a blocked rotation; one that this version does not know is read as [`Cause::RotationBlocked`].
+/// Reads the cause of a blocked rotation. An unknown cause is read as [`Cause::RotationBlocked`].
 pub(super) fn known_rotation_cause<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<RotationCause, D::Error> {
@@ -71,8 +71,8 @@ mod tests {
         let diagnosis: DiagnosisReport = serde_json::from_value(json!({
             "vaultIsOurs": true, "hasRoom": true, "dataDir": "/d",
             "registries": [{
-                "name": "local", "state": "active", "cause": null, "words": null, "key": null, "revoked": [],
-                "rotation": { "cause": "newCause", "words": "w", "version": null, "missing": [] },
+                "name": "local", "state": "active", "cause": null, "words": null, "key": null, "revoked": [], // prose: the name in JSON
+                "rotation": { "cause": "newCause", "words": "w", "version": null, "missing": [] }, // prose: the name in JSON
             }],
         }))
         .unwrap();
