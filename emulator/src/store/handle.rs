@@ -55,7 +55,7 @@ impl Store {
         self.database.durable().wait_for_proof();
     }
 
-    /// From now on a change waits no longer than this for the check of the rows: [`StoreError::NotProven`] then.
+    /// From now on a change waits no longer than this for the check of the rows: [`StoreError::NotProven`](super::StoreError::NotProven) then.
     pub fn set_proof_timeout(&self, limit: Duration) {
         self.database.durable().set_proof_timeout(limit);
     }

@@ -4,7 +4,7 @@
 //! that one call makes an hour or ninety days pass. *Real time* only runs forward. It limits what must end in real time
 //! as well, such as the lease of a data key. A [`Deadline`] watches both.
 //!
-//! This module knows nothing of vaults. It does not store the offset: its owner does, with [`Clock::kept`].
+//! This module knows nothing of vaults. It does not store the offset: its owner does, with [`Clock::saved`].
 
 mod handle;
 mod request;

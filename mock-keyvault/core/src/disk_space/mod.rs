@@ -8,7 +8,7 @@
 //!
 //! The registry and the vault have one [`DiskSpace`] each, for their own data folder. This module knows nothing of either, nor
 //! of the data that is written. Other programs may write between the call and the write, so a caller must still expect
-//! [`io::ErrorKind::StorageFull`] from the write itself.
+//! [`std::io::ErrorKind::StorageFull`] from the write itself.
 
 mod purpose;
 mod refusal;

@@ -129,7 +129,7 @@ impl Rows {
         self.writer()?.transact_for(purpose, body)
     }
 
-    /// Carries out one transaction, which is committed on return as [`Durability`] requires. Blocks.
+    /// Carries out one transaction, which is committed on return as [`Durability`](super::Durability) requires. Blocks.
     pub fn change<A>(
         &self,
         purpose: Purpose,
@@ -140,7 +140,7 @@ impl Rows {
         Ok(answer)
     }
 
-    /// Waits until every transaction that ended before the call is as durable as [`Durability`] requires. Blocks.
+    /// Waits until every transaction that ended before the call is as durable as [`Durability`](super::Durability) requires. Blocks.
     pub fn commit(&self) -> io::Result<()> {
         self.engine.commit()
     }
