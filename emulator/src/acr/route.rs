@@ -3,14 +3,11 @@
 //! No component of a repository name begins with an underscore, so the segments of the API cannot be part of a name.
 
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
-use axum::response::Response;
 use http::Method;
 use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
-use crate::oci::route_kinds;
+use crate::oci::{Parsed, route_kinds, with_parsed_paths};
 use crate::registry::{Digest, DigestError, NameError, RepositoryName, Tag};
 
 /// The object of a path, in domain types.
@@ -83,32 +80,14 @@ pub enum RouteError {
     Digest(#[from] DigestError),
 }
 
-/// The route of a request, or the reason why its path has none. [`parse_paths`] adds it to the request.
-#[derive(Clone, Debug)]
-pub struct ParsedPath(Result<Route, RouteError>);
-
-impl ParsedPath {
-    /// The route, if the path has one.
-    pub fn route(&self) -> Option<&Route> {
-        self.0.as_ref().ok()
-    }
-
-    pub(super) fn into_result(self) -> Result<Route, RouteError> {
-        self.0
-    }
-}
+/// The route of a request below `/acr/v1/`, or the reason why its path has none. [`parse_paths`] adds it to the request.
+pub type ParsedPath = Parsed<Route, RouteError>;
 
 /// Adds the [`ParsedPath`] to each request for these routes below `/acr/v1/`, before all their layers.
 ///
 /// Only this function parses a path: the parser is private to this file, so a layer or a handler cannot parse it again.
 pub fn parse_paths(routes: Router) -> Router {
-    routes.layer(from_fn(parse))
-}
-
-async fn parse(mut request: Request, next: Next) -> Response {
-    let parsed = ParsedPath(Route::of(request.uri().path()));
-    request.extensions_mut().insert(parsed);
-    next.run(request).await
+    with_parsed_paths(routes, Route::of)
 }
 
 impl Route {

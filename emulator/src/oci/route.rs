@@ -6,14 +6,12 @@
 use std::str::FromStr as _;
 
 use axum::Router;
-use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
-use axum::response::Response;
 use http::Method;
 use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
 use super::kinds::route_kinds;
+use super::parsed_path::{Parsed, with_parsed_paths};
 use crate::registry::{Digest, DigestError, NameError, Reference, RepositoryName, UploadId};
 
 /// The object of a path below `/v2/`, in domain types.
@@ -102,32 +100,14 @@ pub enum RouteError {
     Upload(String),
 }
 
-/// The route of a request, or the reason why its path has none. [`parse_paths`] adds it to the request.
-#[derive(Clone, Debug)]
-pub struct ParsedPath(Result<Route, RouteError>);
-
-impl ParsedPath {
-    /// The route, if the path has one.
-    pub fn route(&self) -> Option<&Route> {
-        self.0.as_ref().ok()
-    }
-
-    pub(super) fn into_result(self) -> Result<Route, RouteError> {
-        self.0
-    }
-}
+/// The route of a request below `/v2/`, or the reason why its path has none. [`parse_paths`] adds it to the request.
+pub type ParsedPath = Parsed<Route, RouteError>;
 
 /// Adds the [`ParsedPath`] to each request for these routes below `/v2/`, before all their layers.
 ///
 /// Only this function parses a path: the parser is private to this file, so a layer or a handler cannot parse it again.
 pub fn parse_paths(routes: Router) -> Router {
-    routes.layer(from_fn(parse))
-}
-
-async fn parse(mut request: Request, next: Next) -> Response {
-    let parsed = ParsedPath(Route::of(request.uri().path()));
-    request.extensions_mut().insert(parsed);
-    next.run(request).await
+    with_parsed_paths(routes, Route::of)
 }
 
 impl Route {
