@@ -55,11 +55,7 @@ impl Inner {
                 }
             }
         };
-        tokio::select! {
-            biased;
-            answer = answered => answer,
-            () = self.limit() => Err(self.not_answered(slot)),
-        }
+        self.within_limit(slot, answered).await
     }
 
     /// Asks the vault for the key of a slot now, even if the slot holds it.
@@ -82,6 +78,15 @@ impl Inner {
                 }
             }
         };
+        self.within_limit(slot, answered).await
+    }
+
+    /// Waits for the answer about a slot, as long as a caller may wait.
+    async fn within_limit(
+        &self,
+        slot: &Slot,
+        answered: impl Future<Output = Result<(), KeyError>>,
+    ) -> Result<(), KeyError> {
         tokio::select! {
             biased;
             answer = answered => answer,
