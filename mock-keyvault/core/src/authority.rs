@@ -71,7 +71,9 @@ impl FromStr for Authority {
             None => return Err(AuthorityError),
         };
         let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:".contains(&byte);
-        if name.is_empty() || name.len() > MAX_NAME || !name.bytes().all(is_host) {
+        // No label of a name is empty (RFC 1035, section 3.1): after its last dot, `a..` would still end with a dot.
+        let has_empty_label = name.split('.').any(str::is_empty);
+        if has_empty_label || name.len() > MAX_NAME || !name.bytes().all(is_host) {
             return Err(AuthorityError);
         }
         Ok(Self { name, port })
@@ -124,6 +126,10 @@ mod tests {
             ":443",
             ".",
             ".:1",
+            "a..",
+            "a..:1",
+            "a..b",
+            ".a",
             "a b",
             "a:+1",
             "a:65536",
@@ -147,7 +153,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_panics_and_an_accepted_one_is_parsed_again_to_the_same(text in "\\PC{0,80}") {
+        fn no_text_panics_and_an_accepted_one_is_parsed_again_to_the_same(
+            text in prop_oneof!["\\PC{0,80}", "[aA0.:\\[\\]_-]{0,8}"],
+        ) {
             if let Ok(authority) = text.parse::<Authority>() {
                 let host = match authority.address() {
                     Some(IpAddr::V6(address)) => format!("[{address}]"),
