@@ -38,6 +38,7 @@ pub mod holder;
 pub mod inflight;
 pub mod keys;
 pub mod listeners;
+mod names;
 pub mod oci;
 pub mod password;
 pub mod platform;

@@ -22,8 +22,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::error::Error;
-use super::names::RegistryName;
 use crate::keys::{AuditUnavailable, KeyEvent, KeyUse};
+use crate::names::RegistryName;
 use crate::store::Store;
 
 const CURRENT: &str = "key-uses.jsonl";

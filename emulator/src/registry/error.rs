@@ -9,13 +9,12 @@ use std::io;
 use rustix::io::Errno;
 use thiserror::Error;
 
-use super::digest::{Digest, DigestError};
-use super::ids::TaskRunId;
-use super::ids::UploadId;
 use super::manifest::ManifestError;
-use super::names::{NameError, Reference, RepositoryName, Tag};
 use super::object_name::DamagedObject;
 use crate::keys::{KeyError, Refusal, RingError};
+use crate::names::{
+    Digest, DigestError, NameError, Reference, RepositoryName, Tag, TaskRunId, UploadId,
+};
 use crate::store::{Locked, StoreError};
 use sealed_envelope::{OpenError, SealError};
 

@@ -18,8 +18,8 @@ use tokio::sync::broadcast;
 
 use super::audit::AuditLog;
 use super::metrics::Metrics;
-use super::names::RegistryName;
 use crate::keys::{AuditSink, AuditUnavailable, KeyEvent, KeyEventKind, KeyUse};
+use crate::names::RegistryName;
 
 /// The number of events kept for later subscribers.
 const KEPT: usize = 1000;

@@ -12,8 +12,8 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use thiserror::Error;
 
-use super::digest::{Digest, DigestError};
 use super::media::{self, ManifestKind};
+use crate::names::{Digest, DigestError};
 
 /// The maximum size of a manifest: the 4 MiB that the specification asks registries to support at least.
 pub const MAX_MANIFEST_LEN: usize = 4 << 20;
@@ -238,8 +238,8 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::super::digest::Algorithm;
     use super::*;
+    use crate::names::Algorithm;
 
     fn descriptor(media_type: &str, content: &str) -> serde_json::Value {
         let digest = Digest::of(Algorithm::Sha256, content.as_bytes());

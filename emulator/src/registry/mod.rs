@@ -12,16 +12,13 @@ mod access;
 mod audit;
 mod blocking;
 mod content;
-mod digest;
 mod error;
 mod events;
-mod ids;
 mod intents;
 mod manage;
 mod manifest;
 mod media;
 mod metrics;
-mod names;
 mod object_name;
 mod parts;
 mod recover;
@@ -44,10 +41,8 @@ pub use self::content::{
     ManifestNames, Order, Page, PutManifest, REFERRERS_PAGE, ReferrerDescriptor, RepositoryInfo,
     TagInfo, Target, TaskRun, TaskRunStatus, UploadStatus, Verified, Window, findings_of_rows,
 };
-pub use self::digest::{Algorithm, Digest, DigestError};
 pub use self::error::Error;
 pub use self::events::{Event, EventStream, Events};
-pub use self::ids::{InvalidTaskRunId, TaskRunId, UploadId};
 pub use self::intents::{Intent, Intents, Kind, Outcome, Unfinished};
 pub use self::manage::{
     Change, Deployment, DeploymentState, Encryption, Group, KeyChange, ManageError, NewRegistry,
@@ -56,7 +51,6 @@ pub use self::manage::{
 pub use self::manifest::{MAX_MANIFEST_LEN, ManifestError, ParsedManifest};
 pub use self::media::{ManifestKind, OCI_INDEX};
 pub use self::metrics::Metrics;
-pub use self::names::{NameError, RECOVERED, Reference, RegistryName, RepositoryName, Tag};
 pub use self::object_name::{DamagedObject, ObjectName};
 use self::parts::Parts;
 pub use self::parts::{Content, Registry};
@@ -70,4 +64,8 @@ pub use self::resources::{
     Profile, ResourceError, ResourceGroup, Sku, Tags,
 };
 pub use self::settings::{BackgroundOptions, CollectOptions, Settings};
+pub use crate::names::{
+    Algorithm, Digest, DigestError, InvalidTaskRunId, NameError, Reference, RegistryName,
+    RepositoryName, Tag, TaskRunId, UploadId,
+};
 pub use crate::store::{Attributes, Damage, HeldByUploads, Locked};

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use super::digest::Digest;
-use super::ids::TaskRunId;
-use super::names::RepositoryName;
+use crate::names::{Digest, RepositoryName, TaskRunId};
 use crate::store::Damage;
 use sealed_envelope::ObjectKind;
 

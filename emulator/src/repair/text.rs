@@ -5,7 +5,7 @@ use std::fmt;
 use mock_keyvault::repair::write_earlier;
 
 use super::plan::{Plan, Report};
-use crate::registry::{DamagedContent, RECOVERED};
+use crate::registry::{DamagedContent, RepositoryName};
 
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,8 +30,10 @@ impl fmt::Display for Plan {
         if self.reads_sealed_files {
             writeln!(
                 f,
-                "Sealed files that no row names are opened with the vault and recovered without a tag, to {RECOVERED} of their registry: {} in files/, {} in quarantine/",
-                self.files, self.quarantined
+                "Sealed files that no row names are opened with the vault and recovered without a tag, to {} of their registry: {} in files/, {} in quarantine/",
+                RepositoryName::RECOVERED,
+                self.files,
+                self.quarantined
             )?;
         }
         if self.reads_small_files {

@@ -16,7 +16,7 @@ use super::jwt::{Audience, Caller, TokenKey};
 use super::scope::Scope;
 use super::tokens::{AccessName, scope_map_named};
 use super::{admin, password, scope_map};
-use crate::registry::names::RepositoryName;
+use crate::names::RepositoryName;
 use crate::registry::{Error, Registry};
 use crate::store::Store;
 

@@ -7,7 +7,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::action::Actions;
-use crate::registry::names::RepositoryName;
+use crate::names::RepositoryName;
 
 /// The maximum number of repositories in one token: it has to fit into a header.
 const MAX_SCOPES: usize = 64;

@@ -6,7 +6,7 @@
 use std::str::FromStr;
 
 use super::action::{Action, Actions};
-use crate::registry::names::RepositoryName;
+use crate::names::RepositoryName;
 
 /// The scope map that allows everything.
 pub(super) const ADMIN: &str = "_repositories_admin";

@@ -15,14 +15,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::object;
 use super::times::seconds;
+use crate::names::{Digest, RepositoryName};
 use crate::registry::Parts;
 use crate::registry::Registry;
 use crate::registry::blocking::blocking;
-use crate::registry::digest::Digest;
 use crate::registry::error::Error;
 use crate::registry::manifest::ParsedManifest;
 use crate::registry::media::ManifestKind;
-use crate::registry::names::RECOVERED;
 use crate::registry::object_name::ObjectName;
 use crate::registry::settings::CollectOptions;
 pub use crate::store::Collected;
@@ -153,7 +152,7 @@ async fn collect(parts: &Arc<Parts>, options: CollectOptions) -> Result<Collecti
             is_live: &|id| !parts.sessions.retire(id, is_live),
             is_recent: &|repository, digest| {
                 is_live(parts.recent.last_used(repository, digest))
-                    || keeps_recovered && repository == RECOVERED
+                    || keeps_recovered && repository == RepositoryName::RECOVERED
             },
             untagged: options.untagged,
             kept: &kept,

@@ -14,9 +14,9 @@ use rustix::io::Errno;
 
 use super::damage_report::report;
 use crate::keys::KeyError;
+use crate::names::Reference;
 use crate::registry::blocking::blocking;
 use crate::registry::error::{Error, errno_of};
-use crate::registry::names::Reference;
 use crate::registry::object_name::{DamagedObject, ObjectName};
 use crate::registry::{Content, Parts};
 use crate::store::Damage;

@@ -8,11 +8,10 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::object;
+use crate::names::{Digest, RepositoryName};
 use crate::registry::Parts;
 use crate::registry::blocking::blocking;
-use crate::registry::digest::Digest;
 use crate::registry::error::Error;
-use crate::registry::names::RepositoryName;
 use crate::registry::object_name::ObjectName;
 use crate::store::ManifestRow;
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::names::RepositoryName;
 use crate::registry::Content;
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
-use crate::registry::names::RepositoryName;
 
 /// A page of a list, and where the next one begins.
 #[derive(Clone, Debug)]

@@ -10,10 +10,9 @@
 
 use std::sync::Arc;
 
+use crate::names::{Digest, Reference, RepositoryName, Tag};
 use crate::registry::blocking::blocking;
-use crate::registry::digest::Digest;
 use crate::registry::error::Error;
-use crate::registry::names::{Reference, RepositoryName, Tag};
 use crate::registry::{Content, Parts};
 use crate::store::{Attributes, Lockable, Locked};
 

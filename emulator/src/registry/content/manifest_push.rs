@@ -9,12 +9,11 @@ use zeroize::Zeroizing;
 use super::damage;
 use super::object;
 use crate::keys::KeyLease;
+use crate::names::{Algorithm, Digest, Reference, RepositoryName, Tag};
 use crate::registry::Content;
 use crate::registry::blocking::blocking;
-use crate::registry::digest::{Algorithm, Digest};
 use crate::registry::error::Error;
 use crate::registry::manifest::{MAX_MANIFEST_LEN, ParsedManifest};
-use crate::registry::names::{Reference, RepositoryName, Tag};
 use crate::registry::object_name::ObjectName;
 use crate::registry::parts::Parts;
 use crate::store::{

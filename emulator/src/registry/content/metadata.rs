@@ -10,10 +10,9 @@ use time::OffsetDateTime;
 use super::image::{self, ImageFacts, Listed};
 use super::lists::Page;
 use super::locks::require_repository;
+use crate::names::{Digest, Reference, RepositoryName, Tag};
 use crate::registry::blocking::blocking;
-use crate::registry::digest::Digest;
 use crate::registry::error::Error;
-use crate::registry::names::{Reference, RepositoryName, Tag};
 use crate::registry::{Content, Parts};
 use crate::store::{self, Attributes, Deleted, ManifestRow, StoreError, TagRow};
 

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::lists::Page;
+use crate::names::{Digest, Reference, RepositoryName};
 use crate::registry::Content;
 use crate::registry::blocking::blocking;
-use crate::registry::digest::Digest;
 use crate::registry::error::Error;
 use crate::registry::manifest::ParsedManifest;
-use crate::registry::names::{Reference, RepositoryName};
 
 /// The maximum number of referrers in one answer.
 pub const REFERRERS_PAGE: usize = 100;

@@ -9,9 +9,9 @@ use azure_emulator_core::disk_space::Purpose;
 use super::error::ManageError;
 use super::registries::{Registries, to_the_end};
 use crate::keys::{Cause, RotationTarget};
+use crate::names::RegistryName;
 use crate::registry::blocking::blocking;
 use crate::registry::intents::Intent;
-use crate::registry::names::RegistryName;
 use crate::registry::parts::Registry;
 use crate::registry::resources::{
     AssignedIdentity, FormerIdentity, IdentityRef, IdentityResource, Profile, Sku, Tags,

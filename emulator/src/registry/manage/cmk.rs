@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::keys::{RingStore, RingStoreError, State, StoredRing};
-use crate::registry::names::RegistryName;
+use crate::names::RegistryName;
 use crate::registry::parts::Parts;
 use crate::store::{End, NewRegistryRows, RingRow, Store};
 use sealed_envelope::DataKeyId;

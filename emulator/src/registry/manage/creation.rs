@@ -13,9 +13,9 @@ use super::new_registry::NewRegistry;
 use super::opening::Opening;
 use super::registries::{Registries, to_the_end};
 use crate::keys::{IdentityId, VaultName};
+use crate::names::RegistryName;
 use crate::registry::blocking::blocking;
 use crate::registry::intents::Intent;
-use crate::registry::names::RegistryName;
 use crate::registry::parts::Registry;
 use crate::registry::resources::{AssignedIdentity, Profile};
 

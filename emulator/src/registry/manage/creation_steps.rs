@@ -9,9 +9,9 @@ use super::error::{ManageError, Warning};
 use super::new_registry::{Encryption, NewRegistry, own_key};
 use super::registries::{Registries, to_the_end};
 use crate::keys::{KeyId, VaultName};
+use crate::names::RegistryName;
 use crate::registry::error::Error;
 use crate::registry::intents::{Intent, Kind};
-use crate::registry::names::RegistryName;
 use crate::registry::parts::Registry;
 use crate::registry::resources::{IdentityOf, IdentityRef, IdentityResource, Principal, Tags};
 

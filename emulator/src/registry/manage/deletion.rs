@@ -9,10 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use super::error::ManageError;
 use super::registries::{Registries, to_the_end};
+use crate::names::RegistryName;
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::intents::{Intent, Kind};
-use crate::registry::names::RegistryName;
 use crate::registry::resources::PlatformError;
 
 /// The data that the deletion of a registry needs to continue.

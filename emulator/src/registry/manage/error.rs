@@ -6,8 +6,8 @@
 use thiserror::Error;
 
 use crate::keys::{Cause, KeyId, MissingPermission, RingError, Severity, VaultName, no_access};
+use crate::names::RegistryName;
 use crate::registry::error::Error;
-use crate::registry::names::RegistryName;
 use crate::registry::resources::{
     DeploymentName, IdentityRef, IdentityResource, PlatformError, Profile, ResourceError,
     ResourceGroup, Sku, not_assigned,

@@ -2,8 +2,8 @@
 
 use super::error::ManageError;
 use crate::keys::{InvalidKeyId, KeyId, VaultName};
+use crate::names::RegistryName;
 use crate::registry::access::AccessSettings;
-use crate::registry::names::RegistryName;
 use crate::registry::resources::{
     AssignedIdentity, Author, IdentityRef, IdentityResource, Location, Profile, ResourceGroup, Sku,
     Tags,

@@ -20,10 +20,10 @@ use tokio::sync::watch;
 
 use super::error::ManageError;
 use crate::keys::IdentityId;
+use crate::names::RegistryName;
 use crate::registry::audit::AuditLog;
 use crate::registry::error::Error;
 use crate::registry::intents::Intents;
-use crate::registry::names::RegistryName;
 use crate::registry::parts::Registry;
 use crate::registry::resources::{AssignedIdentity, Platform};
 use crate::registry::settings::Settings;

@@ -7,9 +7,9 @@
 use super::change::Change;
 use super::error::ManageError;
 use super::registries::Registries;
+use crate::names::RegistryName;
 use crate::registry::error::Error;
 use crate::registry::intents::Intent;
-use crate::registry::names::RegistryName;
 use crate::registry::parts::Registry;
 use crate::registry::resources::{IdentityRef, ResourceGroup, Tags};
 use crate::store::End;

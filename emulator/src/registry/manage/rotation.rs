@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::error::{ManageError, Warning};
 use super::registries::{Registries, to_the_end};
 use crate::keys::{IdentityId, KeyId, RingError, Rotation, RotationTarget};
+use crate::names::RegistryName;
 use crate::registry::error::Error;
 use crate::registry::intents::{Intent, Kind};
-use crate::registry::names::RegistryName;
 use crate::registry::parts::Registry;
 use crate::registry::resources::{IdentityRef, Profile};
 

@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use super::error::ManageError;
 use super::registries::Registries;
+use crate::names::RegistryName;
 use crate::registry::blocking::blocking;
 use crate::registry::intents::{Intent, Kind};
-use crate::registry::names::RegistryName;
 use crate::registry::resources::{IdentityOf, PlatformError, Principal, ResourceGroup};
 
 /// The data that a change of the identity needs to continue.

@@ -10,7 +10,7 @@ use super::change::Change;
 use super::error::ManageError;
 use super::rotation::KeyChange;
 use crate::keys::KeyId;
-use crate::registry::names::RegistryName;
+use crate::names::RegistryName;
 use crate::registry::parts::Registry;
 use crate::registry::resources::{IdentityRef, Profile, Tags};
 use crate::store::{AssignedRow, PrincipalRow};

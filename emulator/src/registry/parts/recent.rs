@@ -8,8 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::registry::digest::Digest;
-use crate::registry::names::RepositoryName;
+use crate::names::{Digest, RepositoryName};
 
 /// Blobs that were pushed, mounted or looked up, with the real time of it.
 ///

@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::sync::OwnedMutexGuard;
 
 use super::writer::Writer;
+use crate::names::UploadId;
 use crate::registry::error::Error;
-use crate::registry::ids::UploadId;
 use crate::store::UploadRow;
 
 /// How long a request waits for another request that writes to the same upload.

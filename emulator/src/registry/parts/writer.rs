@@ -6,7 +6,7 @@ use fs_err::File;
 use tokio::task::JoinHandle;
 
 use crate::keys::KeyLease;
-use crate::registry::digest::Hasher;
+use crate::names::Hasher;
 use crate::registry::error::Error;
 use sealed_envelope::Sealer;
 

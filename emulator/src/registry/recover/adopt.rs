@@ -6,12 +6,11 @@ use azure_emulator_core::clock::Clock;
 
 use super::read::{Content, Found, SealedFile};
 use super::recovered::{Incomplete, LostFile, Recovered};
+use crate::names::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
-use crate::registry::digest::Digest;
 use crate::registry::error::Error;
 use crate::registry::manifest::{ManifestError, ParsedManifest};
 use crate::registry::media::{ManifestKind, OCI_IMAGE, OCI_INDEX};
-use crate::registry::names::RECOVERED;
 use crate::store::{Adopted, Attributes, FileId, ManifestRow, NewManifest, ObjectRow, Store};
 
 /// Puts recovered content into the rows.
@@ -67,7 +66,8 @@ impl Adopter {
                 let (store, size) = (Arc::clone(&self.store), object.size);
                 let (name, text) = (registry.clone(), digest.to_string());
                 let adopted = blocking(move || {
-                    let adopted = store.adopt_blob(&name, RECOVERED, &text, &object)?;
+                    let adopted =
+                        store.adopt_blob(&name, RepositoryName::RECOVERED, &text, &object)?;
                     settle(&store, id, &adopted)?;
                     Ok::<_, Error>(adopted)
                 });
@@ -157,7 +157,7 @@ impl FoundManifest {
             sparse: true,
             condemned: None,
         };
-        let adopted = store.adopt_manifest(&self.registry, RECOVERED, manifest)?;
+        let adopted = store.adopt_manifest(&self.registry, RepositoryName::RECOVERED, manifest)?;
         settle(store, self.object.file, &adopted)?;
         Ok(adopted)
     }

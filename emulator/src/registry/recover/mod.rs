@@ -3,8 +3,8 @@
 //! `sealyard repair` calls this on a store that no emulator has open, after it restored the rows as far as possible. It
 //! needs the mirrors of the rings, the service-managed key and a vault that allows the use of the keys. The files that
 //! no row names are opened, authenticated and hashed; intact content goes to the repository
-//! [`RECOVERED`](super::RECOVERED) of its registry, without a tag, because its name is lost. A manifest brings its blobs
-//! into the same repository.
+//! [`recovered/files`](crate::names::RepositoryName::recovered) of its registry, without a tag, because its name is
+//! lost. A manifest brings its blobs into the same repository.
 //!
 //! Small files that rows name are read as well, if the damaged journal may have held the only copy of their content
 //! (`named.rs`).

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::names::RepositoryName;
 use crate::registry::content::Finding;
-use crate::registry::names::RECOVERED;
 
 /// The result of a recovery.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,7 +103,7 @@ impl Recovered {
         let at = at.unwrap_or_else(|| {
             self.content.push(RecoveredContent {
                 registry: registry.to_owned(),
-                repository: RECOVERED.to_owned(),
+                repository: RepositoryName::RECOVERED.to_owned(),
                 ..RecoveredContent::default()
             });
             self.content.len() - 1

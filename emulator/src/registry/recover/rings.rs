@@ -7,11 +7,11 @@ use azure_emulator_core::clock::Clock;
 
 use super::recovered::Recovered;
 use crate::keys::{KeyRing, RingConfig, VaultAccess};
+use crate::names::RegistryName;
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::events::RegistrySink;
 use crate::registry::manage::StoredRings;
-use crate::registry::names::RegistryName;
 use crate::registry::resources::{
     CurrentProfile, IdentityResource, Platform, Profile, RegistryVaults,
 };

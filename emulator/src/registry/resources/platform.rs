@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use super::identity::{AssignedIdentity, IdentityOf, Principal};
 use super::profile::{FormerIdentity, Profile};
 use crate::keys::{Cause, IdentityId, KeyId, KeyVault, VaultAccess, VaultError, VaultName};
-use crate::registry::names::RegistryName;
+use crate::names::RegistryName;
 
 /// Why the platform refuses.
 #[derive(Debug, thiserror::Error)]

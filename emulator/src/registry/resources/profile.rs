@@ -9,7 +9,7 @@ use super::identity::{AssignedIdentity, Principal};
 use super::identity_ref::{IdentityRef, IdentityResource};
 use super::properties::{Location, ResourceGroup, Sku, Tags};
 use crate::keys::{IdentityId, KeyId};
-use crate::registry::names::RegistryName;
+use crate::names::RegistryName;
 use crate::store::{AssignedRow, AuthorRow, RegistryRecord, RegistryRow, StoreError};
 
 /// How long a removed identity still works for its registry. Azure says about three months.

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use azure_emulator_core::identity::SUBSCRIPTION;
 use thiserror::Error;
 
-use crate::registry::names::RegistryName;
+use crate::names::RegistryName;
 
 /// The default group.
 const DEFAULT_GROUP: &str = "sealyard";

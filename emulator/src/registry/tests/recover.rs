@@ -129,7 +129,7 @@ async fn push(registry: &Registry, repository: &str, seed: u8) -> Image {
 }
 
 async fn pull_blob(content: &Content, digest: &Digest) -> Vec<u8> {
-    let blob = content.blob(&RECOVERED.parse().unwrap(), digest).await.unwrap();
+    let blob = content.blob(&RepositoryName::recovered(), digest).await.unwrap();
     let stream = content.read_blob(&blob, 0..blob.len).await.unwrap();
     let chunks: Vec<Bytes> = stream.try_collect().await.unwrap();
     chunks.concat()
@@ -143,7 +143,7 @@ async fn assert_is_there(registry: &Registry, image: &Image) {
     }
     for (digest, bytes) in [&image.manifest, &image.index] {
         let reference = Reference::Digest(digest.clone());
-        let manifest = content.manifest(&RECOVERED.parse().unwrap(), &reference).await.unwrap();
+        let manifest = content.manifest(&RepositoryName::recovered(), &reference).await.unwrap();
         assert_eq!(&*content.read_manifest(&manifest).await.unwrap(), bytes);
     }
 }
@@ -176,7 +176,7 @@ async fn every_blob_and_manifest_is_recovered_from_only_the_sealed_files() {
     assert_is_there(&registries.get("team1").unwrap(), &team1).await;
     assert_eq!(registries.identities().await.unwrap().len(), identities);
     let content = registries.get("team1").unwrap().content().await.unwrap();
-    assert!(content.tags(&RECOVERED.parse().unwrap(), None, None).await.unwrap().items.is_empty());
+    assert!(content.tags(&RepositoryName::recovered(), None, None).await.unwrap().items.is_empty());
     assert!(content.verify(false, |_| ()).await.unwrap().findings.is_empty());
 }
 
@@ -231,7 +231,7 @@ async fn a_damaged_file_is_reported_and_kept_and_the_rest_is_recovered() {
     let content = registries.get("team1").unwrap().content().await.unwrap();
     assert_eq!(pull_blob(&content, &image.blobs[0].0).await, image.blobs[0].1);
     let reference = Reference::Digest(image.manifest.0.clone());
-    content.manifest(&RECOVERED.parse().unwrap(), &reference).await.unwrap();
+    content.manifest(&RepositoryName::recovered(), &reference).await.unwrap();
 }
 
 #[tokio::test]

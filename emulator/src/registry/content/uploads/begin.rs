@@ -6,13 +6,11 @@ use fs_err::File;
 
 use super::chunk::UploadStatus;
 use crate::keys::KeyLease;
+use crate::names::{Algorithm, Hasher, RepositoryName, UploadId};
 use crate::registry::Content;
 use crate::registry::blocking::blocking;
 use crate::registry::content::{locks, upload_limit};
-use crate::registry::digest::{Algorithm, Hasher};
 use crate::registry::error::Error;
-use crate::registry::ids::UploadId;
-use crate::registry::names::RepositoryName;
 use crate::registry::parts::Session;
 use crate::registry::parts::{WriteBack, Writer};
 use crate::store::{FileId, StoreError, UploadRow};

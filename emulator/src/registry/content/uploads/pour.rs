@@ -9,10 +9,10 @@ use futures::StreamExt as _;
 use tokio::task::JoinHandle;
 
 use super::chunk::{Body, ChunkHeaders, nothing_arrived_for};
+use crate::names::UploadId;
 use crate::registry::Content;
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
-use crate::registry::ids::UploadId;
 use crate::registry::parts::Writer;
 use crate::registry::parts::{Session, lock};
 use crate::store::UploadRow;

@@ -7,10 +7,9 @@ use tokio::runtime::Handle;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::keys::KeyLease;
+use crate::names::{Algorithm, Digest, Hasher, UploadId};
 use crate::registry::blocking::blocking_with_key;
-use crate::registry::digest::{Algorithm, Digest, Hasher};
 use crate::registry::error::Error;
-use crate::registry::ids::UploadId;
 use crate::registry::parts::Writer;
 use crate::registry::{Content, Parts};
 use crate::store::{ObjectRow, StoreError, UploadRow};

@@ -7,12 +7,10 @@ use tokio::runtime::Handle;
 
 use super::chunk::{Body, ChunkHeaders, UploadStatus};
 use super::writer::unknown;
+use crate::names::{Digest, RepositoryName, UploadId};
 use crate::registry::Content;
 use crate::registry::blocking::{blocking, blocking_with_key};
-use crate::registry::digest::Digest;
 use crate::registry::error::Error;
-use crate::registry::ids::UploadId;
-use crate::registry::names::RepositoryName;
 use crate::registry::parts::Writer;
 use crate::registry::parts::{Session, lock};
 use sealed_envelope::DataKeyId;

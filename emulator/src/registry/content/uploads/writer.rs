@@ -8,9 +8,9 @@ use tokio::runtime::Handle;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::keys::KeyLease;
+use crate::names::Hasher;
 use crate::registry::Parts;
 use crate::registry::blocking::{blocking, key_place};
-use crate::registry::digest::Hasher;
 use crate::registry::error::Error;
 use crate::registry::parts::{WriteBack, Writer};
 use crate::store::{StoreError, UploadRow};

@@ -12,14 +12,13 @@ use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
 use super::finding::{Finding, FindingKind, Verified};
+use crate::names::{Digest, RepositoryName};
 use crate::registry::Content;
 use crate::registry::blocking::{blocking, blocking_with_key};
 use crate::registry::content::damage::{self};
 use crate::registry::content::manifest_push::seal_manifest;
 use crate::registry::content::object;
-use crate::registry::digest::Digest;
 use crate::registry::error::Error;
-use crate::registry::names::RepositoryName;
 use crate::registry::object_name::ObjectName;
 
 impl Content {

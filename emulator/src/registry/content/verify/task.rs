@@ -3,10 +3,9 @@
 use tokio::runtime::Handle;
 use zeroize::{Zeroize as _, Zeroizing};
 
+use crate::names::{Digest, Hasher, TaskRunId};
 use crate::registry::content::object::OpenObject;
-use crate::registry::digest::{Digest, Hasher};
 use crate::registry::error::Error;
-use crate::registry::ids::TaskRunId;
 use crate::registry::object_name::ObjectName;
 use crate::store::{ObjectRow, StoredObject};
 

@@ -1,4 +1,4 @@
-//! Content digests: `algorithm:encoded`, for the two algorithms that the specification registers.
+//! Content digests, for the two algorithms that the OCI image specification registers, and the hash that makes them.
 //!
 //! The state of a [`Hasher`] depends on plaintext. It is kept only in memory and never stored.
 
@@ -8,7 +8,7 @@ use std::str::FromStr;
 use sha2::{Digest as _, Sha256, Sha512};
 use thiserror::Error;
 
-/// A hash function of the OCI image specification's "Registered algorithms".
+/// A hash function of a digest: OCI image specification 1.1, "Registered algorithms".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Algorithm {
     /// SHA-256, the common one.
@@ -18,7 +18,9 @@ pub enum Algorithm {
     Sha512,
 }
 
-/// The name of content: algorithm and hash, both well formed.
+/// The digest of content, which is also its name: OCI image specification 1.1, "Digests".
+///
+/// `algorithm ":" encoded`. For a registered algorithm, `encoded` is lower-case hexadecimal of a fixed length.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest {
     /// `sha256:…` or `sha512:…`, lower-case hexadecimal.
@@ -42,7 +44,7 @@ pub enum DigestError {
 
 /// A running hash.
 #[derive(Clone)]
-pub(super) enum Hasher {
+pub(crate) enum Hasher {
     /// Of SHA-256.
     Sha256(Sha256),
     /// Of SHA-512.
@@ -123,7 +125,7 @@ impl fmt::Display for Digest {
 
 impl Hasher {
     /// An empty hash.
-    pub(super) fn new(algorithm: Algorithm) -> Self {
+    pub(crate) fn new(algorithm: Algorithm) -> Self {
         match algorithm {
             Algorithm::Sha256 => Self::Sha256(Sha256::new()),
             Algorithm::Sha512 => Self::Sha512(Box::default()),
@@ -131,7 +133,7 @@ impl Hasher {
     }
 
     /// The hash function.
-    pub(super) fn algorithm(&self) -> Algorithm {
+    pub(crate) fn algorithm(&self) -> Algorithm {
         match self {
             Self::Sha256(_) => Algorithm::Sha256,
             Self::Sha512(_) => Algorithm::Sha512,
@@ -139,7 +141,7 @@ impl Hasher {
     }
 
     /// Adds the next bytes.
-    pub(super) fn update(&mut self, bytes: &[u8]) {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
         match self {
             Self::Sha256(hash) => hash.update(bytes),
             Self::Sha512(hash) => hash.update(bytes),
@@ -147,7 +149,7 @@ impl Hasher {
     }
 
     /// The digest of all added bytes.
-    pub(super) fn finish(self) -> Digest {
+    pub(crate) fn finish(self) -> Digest {
         let algorithm = self.algorithm();
         let encoded = match self {
             Self::Sha256(hash) => hex::encode(hash.finalize()),

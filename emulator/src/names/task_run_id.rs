@@ -1,40 +1,16 @@
-//! The ids of uploads and task runs, parsed once at the border.
+//! Ids of task runs.
 
 use std::fmt;
 use std::str::FromStr;
 
-use uuid::Uuid;
+use thiserror::Error;
 
-/// The id of an upload in its URL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct UploadId(Uuid);
-
-impl UploadId {
-    pub(super) fn random() -> Self {
-        Self(Uuid::new_v4())
-    }
-}
-
-impl FromStr for UploadId {
-    type Err = uuid::Error;
-
-    fn from_str(text: &str) -> Result<Self, uuid::Error> {
-        Uuid::try_parse(text).map(Self)
-    }
-}
-
-impl fmt::Display for UploadId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-/// The id of a run, such as `cb1`. Numbers are never reused.
+/// The id of a task run, such as `cb1`. Numbers are never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TaskRunId(u64);
 
 /// A text that is not the id of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[error("the id of a run must be cb and a number, such as cb1")]
 pub struct InvalidTaskRunId;
 
@@ -50,11 +26,13 @@ impl FromStr for TaskRunId {
 }
 
 impl TaskRunId {
-    pub(super) fn of(number: u64) -> Self {
+    /// The id of the run with this number.
+    pub(crate) fn of(number: u64) -> Self {
         Self(number)
     }
 
-    pub(super) fn number(self) -> u64 {
+    /// The number of the run in its registry.
+    pub(crate) fn number(self) -> u64 {
         self.0
     }
 }
