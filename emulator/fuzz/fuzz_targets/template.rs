@@ -5,12 +5,12 @@
 //! `-0` as a whole number, the other one does not.
 #![no_main]
 
-use sealyard::arm::template::{Facts, Known, Plan, Text, TextError, read};
+use sealyard::arm::template::{DeploymentScope, LookupResults, Plan, Text, TextError, read};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
-fn facts() -> Facts {
-    Facts {
+fn scope() -> DeploymentScope {
+    DeploymentScope {
         subscription_id: "s".to_owned(),
         group_name: "g".to_owned(),
         subscription: json!({"tenantId": "t"}),
@@ -45,11 +45,11 @@ fn is_same(left: &Value, right: &Value) -> bool {
 }
 
 fn deploy(template: &Value) {
-    let Ok(plan) = Plan::of(template, &Map::new(), facts()) else { return };
+    let Ok(plan) = Plan::new(template, &Map::new(), scope()) else { return };
     for resource in plan.resources() {
-        let _ = plan.body(resource, &Known::default());
+        let _ = plan.body(resource, &LookupResults::default());
     }
-    let _ = plan.outputs(&Known::default());
+    let _ = plan.outputs(&LookupResults::default());
 }
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
@@ -64,7 +64,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if let Ok(value) = lax {
         deploy(&value);
     }
-    let _ = Text::of(text);
+    let _ = Text::parse(text);
     deploy(&json!({
         "$schema": "deploymentTemplate.json",
         "contentVersion": "1",

@@ -81,12 +81,12 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// The whole body.
-    pub(super) fn of(body: &'a Value) -> Result<Self, ArmError> {
+    pub(super) fn new(body: &'a Value) -> Result<Self, ArmError> {
         Self { value: body, path: String::new() }.checked()
     }
 
     /// Whether it is present.
-    pub(super) fn is_there(&self) -> bool {
+    pub(super) fn is_present(&self) -> bool {
         !self.value.is_null()
     }
 
@@ -216,12 +216,12 @@ mod tests {
             "Properties": { "ADMINUSERENABLED": true, "encryption": null, "sku": "Enabled", "a": ["x", 1] }
         });
 
-        let properties = Fields::of(&body).unwrap().object("properties").unwrap();
+        let properties = Fields::new(&body).unwrap().object("properties").unwrap();
 
         assert_eq!(properties.flag("adminUserEnabled").unwrap(), Some(true));
         assert_eq!(properties.status("sku").unwrap(), Some(true));
         let encryption = properties.object("encryption").unwrap();
-        assert!(!encryption.is_there() && encryption.text("status").unwrap().is_none());
+        assert!(!encryption.is_present() && encryption.text("status").unwrap().is_none());
         for refused in [
             properties.text("adminUserEnabled").map(drop),
             properties.object("sku").map(drop),
@@ -229,7 +229,7 @@ mod tests {
             properties.status("a").map(drop),
             properties.texts("a").map(drop),
             properties.list("sku").map(drop),
-            Fields::of(&json!([1])).map(drop),
+            Fields::new(&json!([1])).map(drop),
         ] {
             let message = refused.unwrap_err().to_string();
             assert!(

@@ -25,49 +25,49 @@ const TAG_LEN: usize = 16;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Conditions {
     /// The resource has one of these tags, or exists.
-    matching: Option<Tags>,
+    matching: Option<EntityTags>,
     /// The resource has none of these tags, or does not exist.
-    not_matching: Option<Tags>,
+    not_matching: Option<EntityTags>,
 }
 
 /// The tags of a condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Tags {
+enum EntityTags {
     Any,
-    These(Vec<String>),
+    Listed(Vec<String>),
 }
 
 /// The right to make a change: shared with others, or exclusive.
-enum Turn<'a> {
+enum ChangeLock<'a> {
     Shared { _guard: RwLockReadGuard<'a, ()> },
-    Alone { _guard: RwLockWriteGuard<'a, ()> },
+    Exclusive { _guard: RwLockWriteGuard<'a, ()> },
 }
 
 /// Answers a request from outside.
 pub(super) async fn respond(arm: &Arm, request: Request) -> Response {
     let is_change = [Method::PUT, Method::PATCH, Method::DELETE].contains(request.method());
     if !is_change {
-        return tagged(router::respond(arm, request).await).await;
+        return with_entity_tag(router::respond(arm, request).await).await;
     }
-    let conditions = Conditions::of(request.headers());
-    let _turn = if conditions == Conditions::default() {
-        Turn::Shared { _guard: arm.changing.read().await }
+    let conditions = Conditions::from_headers(request.headers());
+    let _lock = if conditions == Conditions::default() {
+        ChangeLock::Shared { _guard: arm.changing.read().await }
     } else {
-        let turn = Turn::Alone { _guard: arm.changing.write().await };
-        let look = look_at(&request);
-        let found = tagged(router::respond(arm, look).await).await;
+        let lock = ChangeLock::Exclusive { _guard: arm.changing.write().await };
+        let look = read_request(&request);
+        let found = with_entity_tag(router::respond(arm, look).await).await;
         if let Some(unmet) = conditions.unmet(&found) {
             let mut response = ArmError::Condition(unmet).into_response();
             control::finish(&mut response, control::client_request_id(&request));
             return response;
         }
-        turn
+        lock
     };
-    tagged(router::respond(arm, request).await).await
+    with_entity_tag(router::respond(arm, request).await).await
 }
 
 /// The request that reads the resource of a change, by the same caller.
-pub(super) fn look_at(change: &Request) -> Request {
+pub(super) fn read_request(change: &Request) -> Request {
     let mut look = Request::new(Body::empty());
     *look.uri_mut() = change.uri().clone();
     for name in [header::HOST, header::AUTHORIZATION] {
@@ -80,11 +80,11 @@ pub(super) fn look_at(change: &Request) -> Request {
 }
 
 impl Conditions {
-    fn of(headers: &HeaderMap) -> Self {
+    fn from_headers(headers: &HeaderMap) -> Self {
         let tags = |name: HeaderName| {
             let values: Vec<&HeaderValue> = headers.get_all(name).iter().collect();
             let texts = values.iter().filter_map(|value| value.to_str().ok());
-            (!values.is_empty()).then(|| Tags::of(texts.flat_map(|text| text.split(','))))
+            (!values.is_empty()).then(|| EntityTags::parse(texts.flat_map(|text| text.split(','))))
         };
         Self { matching: tags(header::IF_MATCH), not_matching: tags(header::IF_NONE_MATCH) }
     }
@@ -98,35 +98,35 @@ impl Conditions {
             _ => return None,
         };
         let tag = tag.and_then(|tag| tag.to_str().ok());
-        if self.matching.as_ref().is_some_and(|wanted| !wanted.takes(tag)) {
+        if self.matching.as_ref().is_some_and(|wanted| !wanted.matches(tag)) {
             return Some("If-Match");
         }
-        let is_unwanted = self.not_matching.as_ref().is_some_and(|unwanted| unwanted.takes(tag));
+        let is_unwanted = self.not_matching.as_ref().is_some_and(|unwanted| unwanted.matches(tag));
         is_unwanted.then_some("If-None-Match")
     }
 }
 
-impl Tags {
-    fn of<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
+impl EntityTags {
+    fn parse<'a>(texts: impl Iterator<Item = &'a str>) -> Self {
         let tags: Vec<&str> = texts.map(str::trim).filter(|text| !text.is_empty()).collect();
         if tags.contains(&"*") {
             return Self::Any;
         }
-        Self::These(tags.into_iter().map(str::to_owned).collect())
+        Self::Listed(tags.into_iter().map(str::to_owned).collect())
     }
 
     /// Whether the condition matches this tag; without a tag, there is no resource.
-    fn takes(&self, tag: Option<&str>) -> bool {
+    fn matches(&self, tag: Option<&str>) -> bool {
         let Some(tag) = tag else { return false };
         match self {
             Self::Any => true,
-            Self::These(tags) => tags.iter().any(|one| one == tag),
+            Self::Listed(tags) => tags.iter().any(|one| one == tag),
         }
     }
 }
 
 /// Adds the tag of the resource to an answer that shows one.
-async fn tagged(response: Response) -> Response {
+async fn with_entity_tag(response: Response) -> Response {
     let (mut head, body) = response.into_parts();
     if !head.status.is_success() {
         return Response::from_parts(head, body);
@@ -161,7 +161,7 @@ mod tests {
             HeaderName::from_static(name),
             HeaderValue::from_str(value).unwrap(),
         )]);
-        Conditions::of(&headers).unmet(found)
+        Conditions::from_headers(&headers).unmet(found)
     }
 
     #[test]
@@ -189,7 +189,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_with_one_resource_has_a_tag_that_changes_with_it() {
         let of = async |body: &'static str| {
-            let response = tagged(Response::new(Body::from(body))).await;
+            let response = with_entity_tag(Response::new(Body::from(body))).await;
             let tag = response.headers().get(header::ETAG).cloned();
             let kept = response.into_body().collect().await.unwrap().to_bytes();
             assert_eq!(kept, body.as_bytes());

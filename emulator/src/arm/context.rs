@@ -31,7 +31,7 @@ pub(super) struct Context {
 
 impl Context {
     /// Authenticates the caller by the token, then checks the API version. `host` is the client's `Host`.
-    pub(super) fn of(
+    pub(super) fn authenticate(
         arm: &Arm,
         host: &str,
         headers: &HeaderMap,

@@ -35,7 +35,7 @@ pub(super) async fn status(context: &Context, id: &str) -> Result<Response, ArmE
     }
     let mut response = json_with(StatusCode::OK, &body);
     if ended.is_none() {
-        retry_soon(&mut response);
+        add_retry_after(&mut response);
     }
     Ok(response)
 }
@@ -52,8 +52,8 @@ pub(super) async fn result(
         (None, resource) => {
             let mut response = empty(StatusCode::ACCEPTED);
             match resource {
-                Some(resource) => locate_resource(context, &mut response, resource, id),
-                None => locate(context, &mut response, id),
+                Some(resource) => add_resource_result_url(context, &mut response, resource, id),
+                None => add_result_url(context, &mut response, id),
             }
             Ok(response)
         }
@@ -70,7 +70,7 @@ pub(super) async fn result(
 async fn find(context: &Context, text: &str) -> Result<(Uuid, Option<Outcome>), ArmError> {
     let unknown = || ArmError::NoOperation(text.chars().take(100).collect());
     let id: Uuid = text.parse().map_err(|_| unknown())?;
-    if context.arm.polled.as_ref().is_some_and(|polled| polled.ask(id)) {
+    if context.arm.polled.as_ref().is_some_and(|polled| polled.poll(id)) {
         return Ok((id, None));
     }
     let intents = context.arm.registries.intents();
@@ -83,21 +83,21 @@ async fn find(context: &Context, text: &str) -> Result<(Uuid, Option<Outcome>), 
 }
 
 /// Adds the URL of the status of an operation on this resource, at the host that the client used.
-pub(super) fn follow(context: &Context, response: &mut Response, resource: &str, id: Uuid) {
+pub(super) fn add_status_url(context: &Context, response: &mut Response, resource: &str, id: Uuid) {
     let url = context.url(&format!("{resource}/operationStatuses/{id}"));
     set(response, ASYNC_OPERATION, &url);
-    retry_soon(response);
+    add_retry_after(response);
 }
 
 /// Adds the URL of the result of an operation, at the host that the client used.
-pub(super) fn locate(context: &Context, response: &mut Response, id: Uuid) {
+pub(super) fn add_result_url(context: &Context, response: &mut Response, id: Uuid) {
     let url = context.url(&format!("/subscriptions/{SUBSCRIPTION}/operationresults/{id}"));
     set(response, header::LOCATION, &url);
-    retry_soon(response);
+    add_retry_after(response);
 }
 
 /// Adds the URL of the new or changed resource, at the host that the client used.
-pub(super) fn locate_resource(
+pub(super) fn add_resource_result_url(
     context: &Context,
     response: &mut Response,
     resource: &str,
@@ -105,7 +105,7 @@ pub(super) fn locate_resource(
 ) {
     let url = context.url(&format!("{resource}/{RESULTS}/{id}"));
     set(response, header::LOCATION, &url);
-    retry_soon(response);
+    add_retry_after(response);
 }
 
 /// The resource in a result path; `None` if the path names only the operation.
@@ -122,7 +122,7 @@ pub(super) fn resource_of(path: &str) -> Option<&str> {
 }
 
 /// Adds the seconds until the next poll. Without it `az` waits for thirty.
-pub(super) fn retry_soon(response: &mut Response) {
+pub(super) fn add_retry_after(response: &mut Response) {
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
 }
 

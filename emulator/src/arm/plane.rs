@@ -8,7 +8,7 @@ use axum::response::Response;
 use futures::FutureExt as _;
 use mock_keyvault::Gate;
 
-use super::state::{Arm, Polled, Running};
+use super::state::{Arm, PolledOperations, RunningDeployments};
 use super::{deployments, groups, polled, router};
 use crate::registry::{Intent, Kind, Registries};
 
@@ -33,8 +33,8 @@ impl ControlPlane {
         let clock = registries.intents().clock().clone();
         let arm = Arm {
             strict: options.strict,
-            polled: options.polled.then(|| Arc::new(Polled::new(clock))),
-            deployments: Running::default(),
+            polled: options.polled.then(|| Arc::new(PolledOperations::new(clock))),
+            deployments: RunningDeployments::default(),
             describing: Arc::default(),
             deleting: Arc::default(),
             changing: Arc::default(),
@@ -60,7 +60,7 @@ impl ControlPlane {
     /// Continues an interrupted operation. A failure is recorded, and the operation is retried.
     pub async fn resume(&self, intent: Intent) {
         match intent.kind() {
-            Kind::DeleteGroup => groups::go_on(&self.0, intent).await,
+            Kind::DeleteGroup => groups::continue_deletion(&self.0, intent).await,
             Kind::Deploy => deployments::resume(&self.0, intent).await,
             _ => intent.failed("the control plane has no such operation"),
         }

@@ -24,7 +24,7 @@ use super::context::Context;
 use super::error::ArmError;
 use super::path::folded;
 use super::reply::{empty, json_with};
-use super::state::{Arm, Polled, Polling};
+use super::state::{Arm, PolledOperations, Polling};
 use super::{conditions, operations, router};
 
 /// Answers a request from outside.
@@ -32,19 +32,19 @@ pub(super) async fn respond(arm: &Arm, request: Request<Body>) -> Response {
     let Some(polled) = &arm.polled else { return conditions::respond(arm, request).await };
     let resource = folded(request.uri().path());
     if request.method() == Method::GET {
-        let state = polled.shown_as(&resource);
+        let state = polled.displayed_state(&resource);
         let response = conditions::respond(arm, request).await;
         return match state {
             Some(state) => in_state(response, state).await,
             None => response,
         };
     }
-    let Some(polling) = Polling::of(&request) else {
+    let Some(polling) = Polling::for_request(&request) else {
         return conditions::respond(arm, request).await;
     };
     let client_request_id = control::client_request_id(&request);
-    let head = conditions::look_at(&request).map(drop);
-    let look = conditions::look_at(&request);
+    let head = conditions::read_request(&request).map(drop);
+    let look = conditions::read_request(&request);
     let is_polled = match polling {
         Polling::Change => true,
         // Only an existing resource can be deleted. A purged vault cannot be read under this path, but must exist.
@@ -69,7 +69,7 @@ pub(super) async fn respond(arm: &Arm, request: Request<Body>) -> Response {
             return response;
         }
     };
-    match held_back(arm, polled, polling, &head, resource, id, response).await {
+    match in_progress(arm, polled, polling, &head, resource, id, response).await {
         Ok(response) => response,
         Err(error) => {
             let mut response = error.into_response();
@@ -80,9 +80,9 @@ pub(super) async fn respond(arm: &Arm, request: Request<Body>) -> Response {
 }
 
 /// Turns the answer of a finished operation into that of one in progress.
-async fn held_back(
+async fn in_progress(
     arm: &Arm,
-    polled: &Polled,
+    polled: &PolledOperations,
     polling: Polling,
     head: &Request<()>,
     resource: String,
@@ -90,21 +90,21 @@ async fn held_back(
     response: Response,
 ) -> Result<Response, ArmError> {
     let host = host_of(head).unwrap_or("localhost");
-    let context = Context::of(arm, host, head.headers(), head.extensions(), head.uri())?;
+    let context = Context::authenticate(arm, host, head.headers(), head.extensions(), head.uri())?;
     let state = polling.state(response.status());
     polled.begin(id, resource, state);
     let path = head.uri().path().trim_end_matches('/');
     match polling {
         Polling::NewVault => {
             let mut response = in_state(response, state).await;
-            operations::retry_soon(&mut response);
+            operations::add_retry_after(&mut response);
             Ok(response)
         }
         Polling::Change => {
             let mut response = in_state(response, state).await;
             *response.status_mut() = StatusCode::CREATED;
-            operations::follow(&context, &mut response, path, id);
-            operations::locate_resource(&context, &mut response, path, id);
+            operations::add_status_url(&context, &mut response, path, id);
+            operations::add_resource_result_url(&context, &mut response, path, id);
             Ok(response)
         }
         Polling::Deletion => {
@@ -112,8 +112,8 @@ async fn held_back(
             *accepted.headers_mut() = response.headers().clone();
             accepted.headers_mut().remove(header::CONTENT_TYPE);
             accepted.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(0));
-            operations::follow(&context, &mut accepted, path, id);
-            operations::locate(&context, &mut accepted, id);
+            operations::add_status_url(&context, &mut accepted, path, id);
+            operations::add_result_url(&context, &mut accepted, id);
             Ok(accepted)
         }
     }
@@ -137,7 +137,7 @@ async fn in_state(response: Response, state: &'static str) -> Response {
         }
     }
     if state == Polling::NewVault.state(StatusCode::OK) {
-        operations::retry_soon(&mut changed);
+        operations::add_retry_after(&mut changed);
     }
     changed
 }

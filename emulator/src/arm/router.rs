@@ -63,7 +63,7 @@ async fn answer(arm: &Arm, target: Target, request: Request) -> Result<Response,
     if target == Target::Metadata && head.method == Method::GET {
         return metadata::get(&host);
     }
-    let context = Context::of(arm, &host, &head.headers, &head.extensions, &head.uri)?;
+    let context = Context::authenticate(arm, &host, &head.headers, &head.extensions, &head.uri)?;
     match (target, &head.method) {
         (Target::Tenants, &Method::GET) => Ok(subscriptions::tenants()),
         (Target::Subscriptions, &Method::GET) => Ok(subscriptions::list(&context)),
@@ -148,7 +148,7 @@ async fn answer(arm: &Arm, target: Target, request: Request) -> Result<Response,
             let group = group.as_deref().map(str::parse).transpose()?;
             resources::list(&context, group.as_ref(), &head.uri).await
         }
-        (Target::DeploymentElsewhere, _) => Err(deployments::elsewhere()),
+        (Target::DeploymentElsewhere, _) => Err(deployments::unsupported_scope()),
         (_, method) => Err(RequestError::MethodNotAllowed(method.to_string()).into()),
     }
 }

@@ -9,8 +9,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use super::at::TYPE;
-use crate::arm::state::UnderWay;
+use super::path::TYPE;
+use crate::arm::state::RunningSnapshot;
 use crate::arm::template::{Plan, Resource};
 use crate::registry::{Deployment, DeploymentState, Tags};
 
@@ -34,7 +34,7 @@ impl Step {
             "provisioningOperation": "Create",
             "provisioningState": state,
             "timestamp": when(self.ended),
-            "duration": lasted(self.begun, self.ended),
+            "duration": iso_duration(self.begun, self.ended),
             "trackingId": Uuid::new_v4(),
             "statusCode": self.status.canonical_reason().unwrap_or_default().replace(' ', ""),
             "targetResource": target(&self.id, &self.kind, &self.name),
@@ -63,9 +63,9 @@ pub(super) fn report(plan: &Plan, template: &Value, tags: &Tags, location: &str)
 }
 
 /// A deployment.
-pub(super) fn of(deployment: &Deployment, under_way: &UnderWay) -> Value {
-    let mut shown = shown(deployment, state(deployment, under_way));
-    if is_interrupted(deployment, under_way) {
+pub(super) fn render(deployment: &Deployment, running: &RunningSnapshot) -> Value {
+    let mut shown = shown(deployment, state(deployment, running));
+    if is_interrupted(deployment, running) {
         shown["properties"]["error"] = json!({
             "code": "DeploymentFailed",
             "message": "The emulator stopped while the deployment was running. Resources made before remain; deploy again.",
@@ -75,7 +75,7 @@ pub(super) fn of(deployment: &Deployment, under_way: &UnderWay) -> Value {
 }
 
 /// A deployment that was validated and not started.
-pub(super) fn validated(deployment: &Deployment, plan: &Plan) -> Value {
+pub(super) fn render_validated(deployment: &Deployment, plan: &Plan) -> Value {
     let mut shown = shown(deployment, DeploymentState::Succeeded);
     let all = included(plan).map(|resource| json!({ "id": resource.id }));
     shown["properties"]["validatedResources"] = all.collect();
@@ -83,8 +83,8 @@ pub(super) fn validated(deployment: &Deployment, plan: &Plan) -> Value {
 }
 
 /// Its state. A deployment that an earlier process began and did not end has failed.
-pub(super) fn state(deployment: &Deployment, under_way: &UnderWay) -> DeploymentState {
-    if is_interrupted(deployment, under_way) { DeploymentState::Failed } else { deployment.state }
+pub(super) fn state(deployment: &Deployment, running: &RunningSnapshot) -> DeploymentState {
+    if is_interrupted(deployment, running) { DeploymentState::Failed } else { deployment.state }
 }
 
 /// The results for its resources, with ids.
@@ -98,8 +98,8 @@ pub(super) fn steps(deployment: &Deployment) -> Vec<Value> {
     steps.into_iter().map(with_id).collect()
 }
 
-fn is_interrupted(deployment: &Deployment, under_way: &UnderWay) -> bool {
-    deployment.state == DeploymentState::Running && !under_way.has(&deployment.id())
+fn is_interrupted(deployment: &Deployment, running: &RunningSnapshot) -> bool {
+    deployment.state == DeploymentState::Running && !running.has(&deployment.id())
 }
 
 fn shown(deployment: &Deployment, state: DeploymentState) -> Value {
@@ -107,7 +107,7 @@ fn shown(deployment: &Deployment, state: DeploymentState) -> Value {
     let mut properties = deployment.report["properties"].clone();
     properties["provisioningState"] = state.as_str().into();
     properties["timestamp"] = when(ended).into();
-    properties["duration"] = lasted(deployment.begun, ended).into();
+    properties["duration"] = iso_duration(deployment.begun, ended).into();
     let mut shown = json!({
         "id": deployment.id(),
         "name": deployment.name.as_str(),
@@ -173,7 +173,7 @@ fn when(moment: OffsetDateTime) -> Option<String> {
 }
 
 /// An ISO 8601 duration; zero if the clock was set back.
-fn lasted(begun: OffsetDateTime, ended: OffsetDateTime) -> String {
+fn iso_duration(begun: OffsetDateTime, ended: OffsetDateTime) -> String {
     let millis = (ended - begun).whole_milliseconds().max(0);
     format!("PT{}.{:03}S", millis / 1000, millis % 1000)
 }
@@ -188,8 +188,8 @@ mod tests {
     fn a_duration_is_in_seconds_and_never_negative() {
         let begun = datetime!(2031-02-03 04:05:06 UTC);
 
-        assert_eq!(lasted(begun, begun), "PT0.000S");
-        assert_eq!(lasted(begun, begun + time::Duration::milliseconds(61_005)), "PT61.005S");
-        assert_eq!(lasted(begun, begun - time::Duration::HOUR), "PT0.000S");
+        assert_eq!(iso_duration(begun, begun), "PT0.000S");
+        assert_eq!(iso_duration(begun, begun + time::Duration::milliseconds(61_005)), "PT61.005S");
+        assert_eq!(iso_duration(begun, begun - time::Duration::HOUR), "PT0.000S");
     }
 }

@@ -7,8 +7,8 @@ use http::{Method, StatusCode};
 use mock_keyvault::control::{self, RequestError};
 use serde_json::{Value, json};
 
-use super::at::{At, scope};
-use super::request::{self, Asked};
+use super::path::{DeploymentPath, scope};
+use super::request::{self, DeploymentRequest};
 use super::{document, resume, run};
 use crate::arm::context::Context;
 use crate::arm::error::{ArmError, DeploymentError};
@@ -36,7 +36,7 @@ pub(in crate::arm) async fn answer(
     method: Method,
     body: Body,
 ) -> Result<Response, ArmError> {
-    let at = At { group, name: name.parse()? };
+    let at = DeploymentPath { group, name: name.parse()? };
     match (part, method) {
         (DeploymentPart::Whole, Method::PUT) => put(context, &at, body).await,
         (DeploymentPart::Whole, Method::GET) => get(context, &at).await,
@@ -53,8 +53,8 @@ pub(in crate::arm) async fn answer(
 }
 
 /// The error for a deployment to another scope than a resource group.
-pub(in crate::arm) fn elsewhere() -> ArmError {
-    not_served("A deployment to a scope other than a resource group")
+pub(in crate::arm) fn unsupported_scope() -> ArmError {
+    unsupported("A deployment to a scope other than a resource group")
 }
 
 /// The deployments of a group, newest first.
@@ -69,9 +69,9 @@ pub(in crate::arm) async fn list(
         let reason = format!("Unsupported property found:'{field}'.");
         return Err(RequestError::from(ListError::filter(field, Some(reason))).into());
     }
-    let under_way = context.arm.deployments.now();
+    let running = context.arm.deployments.snapshot();
     let all = context.arm.registries.deployments(group).await?;
-    let shown = all.iter().map(|one| document::of(one, &under_way)).filter(|shown| {
+    let shown = all.iter().map(|one| document::render(one, &running)).filter(|shown| {
         let state = shown["properties"]["provisioningState"].as_str().unwrap_or_default();
         terms.iter().all(|(_, wanted)| wanted.eq_ignore_ascii_case(state))
     });
@@ -79,10 +79,11 @@ pub(in crate::arm) async fn list(
 }
 
 /// Begins a deployment. It continues to its end even if the client disconnects.
-async fn put(context: &Context, at: &At, body: Body) -> Result<Response, ArmError> {
+async fn put(context: &Context, at: &DeploymentPath, body: Body) -> Result<Response, ArmError> {
     at.require(context, WRITE)?;
     let registries = &context.arm.registries;
-    let Asked { plan, template, deployment, source } = request::read(context, at, body).await?;
+    let DeploymentRequest { plan, template, deployment, source } =
+        request::read(context, at, body).await?;
     let Some(guard) = context.arm.deployments.begin(&at.id()).await else {
         return Err(DeploymentError::Active(at.name.clone()).into());
     };
@@ -101,27 +102,31 @@ async fn put(context: &Context, at: &At, body: Body) -> Result<Response, ArmErro
         return Err(ManageError::from(replaced).into());
     }
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
-    let under_way = context.arm.deployments.now();
-    let mut response = json_with(status, document::of(&deployment, &under_way));
-    operations::follow(context, &mut response, &at.id(), intent.id());
+    let running = context.arm.deployments.snapshot();
+    let mut response = json_with(status, document::render(&deployment, &running));
+    operations::add_status_url(context, &mut response, &at.id(), intent.id());
     tokio::spawn(run::run(context.clone(), plan, deployment, guard, intent));
     Ok(response)
 }
 
-async fn validate(context: &Context, at: &At, body: Body) -> Result<Response, ArmError> {
+async fn validate(
+    context: &Context,
+    at: &DeploymentPath,
+    body: Body,
+) -> Result<Response, ArmError> {
     at.require(context, VALIDATE)?;
-    let asked = request::read(context, at, body).await?;
-    Ok(answer_with(document::validated(&asked.deployment, &asked.plan)))
+    let request = request::read(context, at, body).await?;
+    Ok(answer_with(document::render_validated(&request.deployment, &request.plan)))
 }
 
-async fn get(context: &Context, at: &At) -> Result<Response, ArmError> {
+async fn get(context: &Context, at: &DeploymentPath) -> Result<Response, ArmError> {
     at.require(context, READ)?;
-    let under_way = context.arm.deployments.now();
-    Ok(answer_with(document::of(&at.found(context).await?, &under_way)))
+    let running = context.arm.deployments.snapshot();
+    Ok(answer_with(document::render(&at.found(context).await?, &running)))
 }
 
 /// Whether the deployment exists: 204, or 404 without a body.
-async fn exists(context: &Context, at: &At) -> Result<Response, ArmError> {
+async fn exists(context: &Context, at: &DeploymentPath) -> Result<Response, ArmError> {
     at.require(context, READ)?;
     match context.arm.registries.deployment(&at.group, &at.name).await {
         Ok(_) => Ok(empty(StatusCode::NO_CONTENT)),
@@ -131,10 +136,10 @@ async fn exists(context: &Context, at: &At) -> Result<Response, ArmError> {
 }
 
 /// Deletes the record of a deployment that is not running. Its resources remain.
-async fn delete(context: &Context, at: &At) -> Result<Response, ArmError> {
+async fn delete(context: &Context, at: &DeploymentPath) -> Result<Response, ArmError> {
     at.require(context, DELETE)?;
     // The guard keeps a deployment of this name from beginning meanwhile.
-    let Some(_alone) = context.arm.deployments.begin(&at.id()).await else {
+    let Some(_lock) = context.arm.deployments.begin(&at.id()).await else {
         return Err(DeploymentError::Active(at.name.clone()).into());
     };
     context.arm.registries.delete_deployment(&at.group, &at.name).await?;
@@ -142,27 +147,27 @@ async fn delete(context: &Context, at: &At) -> Result<Response, ArmError> {
 }
 
 /// Stops a deployment before its next resource.
-async fn cancel(context: &Context, at: &At) -> Result<Response, ArmError> {
+async fn cancel(context: &Context, at: &DeploymentPath) -> Result<Response, ArmError> {
     at.require(context, CANCEL)?;
     if context.arm.deployments.cancel(&at.id()) {
         resume::note_cancellation(context, at).await?;
         return Ok(empty(StatusCode::NO_CONTENT));
     }
-    let under_way = context.arm.deployments.now();
-    let state = document::state(&at.found(context).await?, &under_way).as_str();
+    let running = context.arm.deployments.snapshot();
+    let state = document::state(&at.found(context).await?, &running).as_str();
     Err(DeploymentError::Ended { name: at.name.clone(), state }.into())
 }
 
 /// Refuses what-if. The refusal has status 200, as Azure's has for an invalid template: clients fail on any other
 /// status and do not show the message.
-async fn what_if(context: &Context, at: &At) -> Result<Response, ArmError> {
+async fn what_if(context: &Context, at: &DeploymentPath) -> Result<Response, ArmError> {
     at.require(context, WHAT_IF)?;
-    let error = not_served("The what-if operation of a deployment ('whatIf')").report().await;
+    let error = unsupported("The what-if operation of a deployment ('whatIf')").report().await;
     Ok(answer_with(json!({ "status": "Failed", "error": error })))
 }
 
 /// The template as it was parsed.
-async fn export(context: &Context, at: &At) -> Result<Response, ArmError> {
+async fn export(context: &Context, at: &DeploymentPath) -> Result<Response, ArmError> {
     at.require(context, EXPORT)?;
     let text = context.arm.registries.deployment_template(&at.group, &at.name).await?;
     let template: Value = serde_json::from_str(&text).unwrap_or_default();
@@ -170,19 +175,19 @@ async fn export(context: &Context, at: &At) -> Result<Response, ArmError> {
 }
 
 /// The results of a deployment, one for each resource.
-async fn steps(context: &Context, at: &At) -> Result<Response, ArmError> {
+async fn steps(context: &Context, at: &DeploymentPath) -> Result<Response, ArmError> {
     at.require(context, OPERATIONS)?;
     let found = at.found(context).await?;
     Ok(answer_with(json!({ "value": document::steps(&found) })))
 }
 
-async fn step(context: &Context, at: &At, id: &str) -> Result<Response, ArmError> {
+async fn step(context: &Context, at: &DeploymentPath, id: &str) -> Result<Response, ArmError> {
     at.require(context, OPERATIONS)?;
     let found = at.found(context).await?;
     let step = document::steps(&found).into_iter().find(|step| step["operationId"] == *id);
     Ok(answer_with(step.ok_or_else(|| DeploymentError::NoStep(id.chars().take(100).collect()))?))
 }
 
-fn not_served(what: &str) -> ArmError {
-    DeploymentError::from(TemplateError::NotServed(what.to_owned())).into()
+fn unsupported(what: &str) -> ArmError {
+    DeploymentError::from(TemplateError::Unsupported(what.to_owned())).into()
 }

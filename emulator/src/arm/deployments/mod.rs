@@ -7,13 +7,13 @@
 //! Unsupported features are refused by name before anything is made: deployments to scopes other than a resource group,
 //! nested deployments, linked templates, the mode `Complete`, what-if, and resources of other types.
 
-mod at;
-mod board;
 mod document;
 mod handlers;
+mod path;
 mod request;
 mod resume;
 mod run;
+mod schedule;
 
-pub(super) use self::handlers::{answer, elsewhere, list};
+pub(super) use self::handlers::{answer, list, unsupported_scope};
 pub(super) use self::resume::{hold, resume};

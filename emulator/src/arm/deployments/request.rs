@@ -7,12 +7,14 @@ use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::at::{At, TYPE};
 use super::document;
+use super::path::{DeploymentPath, TYPE};
 use crate::arm::body::{self, field};
 use crate::arm::context::Context;
 use crate::arm::error::{ArmError, DeploymentError};
-use crate::arm::template::{self, Facts, Known, Plan, Resource, TemplateError, Unready};
+use crate::arm::template::{
+    self, DeploymentScope, LookupResults, Plan, PlanError, Resource, TemplateError,
+};
 use crate::arm::{groups, metadata, providers, subscriptions};
 use crate::registry::{
     Deployment, DeploymentName, DeploymentState, Error as DomainError, Group, ManageError,
@@ -22,14 +24,14 @@ use crate::registry::{
 const ROLE_AT_RESOURCE: &str = "/providers/roleassignments";
 
 /// The unsupported parts of a request, and their names in errors.
-const NOT_SERVED: [(&str, &str); 3] = [
+const UNSUPPORTED: [(&str, &str); 3] = [
     ("templateLink", "A linked template"),
     ("parametersLink", "A linked file of parameters"),
     ("onErrorDeployment", "A deployment that runs after an error"),
 ];
 
 /// A checked request.
-pub(super) struct Asked {
+pub(super) struct DeploymentRequest {
     pub(super) plan: Plan,
     pub(super) template: Value,
     /// The deployment in its first state.
@@ -51,7 +53,11 @@ pub(super) struct Source {
 }
 
 /// Reads a request and checks everything that can be known before resources are made.
-pub(super) async fn read(context: &Context, at: &At, body: Body) -> Result<Asked, ArmError> {
+pub(super) async fn read(
+    context: &Context,
+    at: &DeploymentPath,
+    body: Body,
+) -> Result<DeploymentRequest, ArmError> {
     let group = context.arm.registries.group(&at.group).await?;
     let text = body::read_text(body).await?;
     let now = context.arm.registries.moment();
@@ -62,9 +68,9 @@ pub(super) async fn read(context: &Context, at: &At, body: Body) -> Result<Asked
 /// Plans an interrupted deployment again.
 pub(super) async fn plan_again(
     context: &Context,
-    at: &At,
+    at: &DeploymentPath,
     source: Source,
-) -> Result<Asked, ArmError> {
+) -> Result<DeploymentRequest, ArmError> {
     let group = context.arm.registries.group(&at.group).await?;
     plan_of(context, group, &at.name, source).await
 }
@@ -74,7 +80,7 @@ async fn plan_of(
     group: Group,
     name: &DeploymentName,
     source: Source,
-) -> Result<Asked, ArmError> {
+) -> Result<DeploymentRequest, ArmError> {
     let (context, name) = (context.clone(), name.clone());
     // A large template takes time; a blocking thread keeps the server responsive.
     let planned = tokio::task::spawn_blocking(move || plan(&context, group, name, source)).await;
@@ -86,7 +92,7 @@ fn plan(
     group: Group,
     name: DeploymentName,
     source: Source,
-) -> Result<Asked, ArmError> {
+) -> Result<DeploymentRequest, ArmError> {
     let body = template::read(&source.text).map_err(DeploymentError::from)?;
     let properties = field(&body, "properties");
     check_properties(properties).map_err(DeploymentError::from)?;
@@ -95,8 +101,8 @@ fn plan(
         Value::Object(given) => given.clone(),
         _ => Map::new(),
     };
-    let facts = facts(context, &group, &name, &template, &given, &source)?;
-    let plan = Plan::of(&template, &given, facts).map_err(DeploymentError::from)?;
+    let scope = deployment_scope(context, &group, &name, &template, &given, &source)?;
+    let plan = Plan::new(&template, &given, scope).map_err(DeploymentError::from)?;
     check(&plan).map_err(DeploymentError::from)?;
     let tags = body::tags(&body)?;
     let report = document::report(&plan, &template, &tags, group.location.as_str());
@@ -105,11 +111,11 @@ fn plan(
         group: group.name,
         name,
         state: DeploymentState::Running,
-        begun: plan.facts().now,
+        begun: plan.scope().now,
         ended: None,
         report,
     };
-    Ok(Asked { plan, template, deployment, source })
+    Ok(DeploymentRequest { plan, template, deployment, source })
 }
 
 fn check_properties(properties: &Value) -> Result<(), TemplateError> {
@@ -121,15 +127,15 @@ fn check_properties(properties: &Value) -> Result<(), TemplateError> {
     if !properties.is_object() {
         return Err(missing("properties", ""));
     }
-    for (member, what) in NOT_SERVED {
+    for (member, what) in UNSUPPORTED {
         if !field(properties, member).is_null() {
-            return Err(TemplateError::NotServed(format!("{what} ('{member}')")));
+            return Err(TemplateError::Unsupported(format!("{what} ('{member}')")));
         }
     }
     match field(properties, "mode").as_str() {
         Some(mode) if mode.eq_ignore_ascii_case("Incremental") => {}
         Some(mode) if mode.eq_ignore_ascii_case("Complete") => {
-            return Err(TemplateError::NotServed(format!("The deployment mode '{mode}'")));
+            return Err(TemplateError::Unsupported(format!("The deployment mode '{mode}'")));
         }
         Some(mode) => {
             return Err(TemplateError::Content(format!(
@@ -151,22 +157,22 @@ fn check_properties(properties: &Value) -> Result<(), TemplateError> {
 
 /// Refuses early what would fail later: unsupported types, and expressions without a value.
 fn check(plan: &Plan) -> Result<(), TemplateError> {
-    let known = Known::default();
-    let is_wrong = |ready: Result<Value, Unready>| match ready {
-        Err(Unready::Error(error)) => Err(error),
-        Ok(_) | Err(Unready::Needs(_)) => Ok(()),
+    let lookups = LookupResults::default();
+    let refuse_invalid = |ready: Result<Value, PlanError>| match ready {
+        Err(PlanError::Invalid(error)) => Err(error),
+        Ok(_) | Err(PlanError::NeedsLookup(_)) => Ok(()),
     };
     for resource in plan.resources().iter().filter(|resource| resource.is_included) {
         check_type(resource)?;
-        is_wrong(plan.body(resource, &known))?;
+        refuse_invalid(plan.body(resource, &lookups))?;
     }
-    is_wrong(plan.outputs(&known))
+    refuse_invalid(plan.outputs(&lookups))
 }
 
 fn check_type(resource: &Resource) -> Result<(), TemplateError> {
     let kind = &resource.kind;
     if kind.eq_ignore_ascii_case(TYPE) {
-        return Err(TemplateError::NotServed(format!(
+        return Err(TemplateError::Unsupported(format!(
             "A deployment in a template ('{kind}', here '{}')",
             resource.name
         )));
@@ -175,21 +181,21 @@ fn check_type(resource: &Resource) -> Result<(), TemplateError> {
     if is_served {
         return Ok(());
     }
-    Err(TemplateError::NotServed(format!(
+    Err(TemplateError::Unsupported(format!(
         "The resource type '{kind}' of the template resource '{}'",
         resource.name
     )))
 }
 
 /// The inputs of expressions.
-fn facts(
+fn deployment_scope(
     context: &Context,
     group: &Group,
     name: &DeploymentName,
     template: &Value,
     given: &Map<String, Value>,
     source: &Source,
-) -> Result<Facts, ArmError> {
+) -> Result<DeploymentScope, ArmError> {
     // No answer contains the value of a secure parameter, and an output may be this whole value.
     let kind_of = |name: &str| field(field(field(template, "parameters"), name), "type").as_str();
     let is_secure = |name: &str| {
@@ -211,7 +217,7 @@ fn facts(
             "provisioningState": "Accepted",
         },
     });
-    Ok(Facts {
+    Ok(DeploymentScope {
         subscription_id: SUBSCRIPTION.to_owned(),
         group_name: group.name.to_string(),
         subscription: subscriptions::document(),

@@ -6,7 +6,7 @@
 use mock_keyvault::vault::Caller;
 use serde::{Deserialize, Serialize};
 
-use super::at::At;
+use super::path::DeploymentPath;
 use super::request::{self, Source};
 use super::run;
 use crate::arm::context::Context;
@@ -19,7 +19,7 @@ pub(super) const CANCELED: &str = "canceled";
 
 /// The data that a deployment needs to continue.
 #[derive(Serialize, Deserialize)]
-struct Deploying {
+struct DeploymentParameters {
     group: String,
     name: String,
     caller: Caller,
@@ -29,8 +29,12 @@ struct Deploying {
 }
 
 /// Records durably that a deployment begins.
-pub(super) async fn begin(context: &Context, at: &At, source: Source) -> Result<Intent, ArmError> {
-    let deploying = Deploying {
+pub(super) async fn begin(
+    context: &Context,
+    at: &DeploymentPath,
+    source: Source,
+) -> Result<Intent, ArmError> {
+    let deploying = DeploymentParameters {
         group: at.group.to_string(),
         name: at.name.to_string(),
         caller: context.caller.clone(),
@@ -42,9 +46,12 @@ pub(super) async fn begin(context: &Context, at: &At, source: Source) -> Result<
 }
 
 /// Records durably that a deployment must stop before its next resource.
-pub(super) async fn note_cancellation(context: &Context, at: &At) -> Result<(), ArmError> {
+pub(super) async fn note_cancellation(
+    context: &Context,
+    at: &DeploymentPath,
+) -> Result<(), ArmError> {
     let intents = context.arm.registries.intents();
-    for (id, deploying) in intents.parameters::<Deploying>(Kind::Deploy) {
+    for (id, deploying) in intents.parameters::<DeploymentParameters>(Kind::Deploy) {
         if deploying.at().is_some_and(|own| own.id().eq_ignore_ascii_case(&at.id())) {
             intents.reach(id, CANCELED).await.map_err(ManageError::from)?;
         }
@@ -55,7 +62,8 @@ pub(super) async fn note_cancellation(context: &Context, at: &At) -> Result<(), 
 /// Marks the interrupted deployments as running, so that no other deployment of their names begins before they
 /// continue.
 pub(in crate::arm) fn hold(arm: &Arm) {
-    for (_, deploying) in arm.registries.intents().parameters::<Deploying>(Kind::Deploy) {
+    for (_, deploying) in arm.registries.intents().parameters::<DeploymentParameters>(Kind::Deploy)
+    {
         if let Some(at) = deploying.at() {
             arm.deployments.hold(&at.id());
         }
@@ -64,16 +72,16 @@ pub(in crate::arm) fn hold(arm: &Arm) {
 
 /// Continues a deployment, or ends it if it cannot continue.
 pub(in crate::arm) async fn resume(arm: &Arm, intent: Intent) {
-    let deploying: Deploying = match intent.parameters() {
+    let deploying: DeploymentParameters = match intent.parameters() {
         Ok(deploying) => deploying,
         Err(error) => return intent.failed(&error),
     };
     let Some(at) = deploying.at() else { return intent.failed("its name cannot be read") };
-    let Deploying { caller, host, source, .. } = deploying;
+    let DeploymentParameters { caller, host, source, .. } = deploying;
     let context = Context { arm: arm.clone(), caller, host };
     let outcome = match arm.registries.deployment(&at.group, &at.name).await {
         Ok(deployment) if deployment.state == DeploymentState::Running => {
-            return go_on(context, &at, source, deployment, intent).await;
+            return continue_running(context, &at, source, deployment, intent).await;
         }
         // The deployment had ended; only the end of the operation was interrupted.
         Ok(deployment) if deployment.state == DeploymentState::Succeeded => Ok(()),
@@ -90,7 +98,13 @@ pub(in crate::arm) async fn resume(arm: &Arm, intent: Intent) {
 }
 
 /// Continues a deployment whose row says that it is running.
-async fn go_on(context: Context, at: &At, source: Source, deployment: Deployment, intent: Intent) {
+async fn continue_running(
+    context: Context,
+    at: &DeploymentPath,
+    source: Source,
+    deployment: Deployment,
+    intent: Intent,
+) {
     let running = context.arm.deployments.clone();
     if intent.step() == CANCELED {
         // It needs no plan, because no more resources are made.
@@ -110,13 +124,13 @@ async fn go_on(context: Context, at: &At, source: Source, deployment: Deployment
             }
             // This program cannot deploy the template, and a retry would not change that.
             let guard = running.resume(&at.id());
-            run::give_up(&context, deployment, guard, intent, report).await;
+            run::fail(&context, deployment, guard, intent, report).await;
         }
     }
 }
 
-impl Deploying {
-    fn at(&self) -> Option<At> {
-        Some(At { group: self.group.parse().ok()?, name: self.name.parse().ok()? })
+impl DeploymentParameters {
+    fn at(&self) -> Option<DeploymentPath> {
+        Some(DeploymentPath { group: self.group.parse().ok()?, name: self.name.parse().ok()? })
     }
 }

@@ -8,24 +8,24 @@ use http::{Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
-use super::board::Board;
 use super::document::Step;
+use super::schedule::Schedule;
 use crate::arm::context::Context;
 use crate::arm::state::Guard;
-use crate::arm::template::{Known, Need, Plan, Resource, Unready};
+use crate::arm::template::{Lookup, LookupResults, Plan, PlanError, Resource};
 use crate::registry::{Deployment, DeploymentState, Intent};
 
 /// The maximum number of lookups for the expressions of one resource.
-const MAX_NEEDS: usize = 200;
+const MAX_LOOKUPS: usize = 200;
 
 /// The type of a registry.
 const REGISTRY: &str = "Microsoft.ContainerRegistry/registries";
 
-/// The characters that are not escaped in a path segment.
-const WORD: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+/// The characters that are escaped in a path segment.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// How a deployment ended.
-struct End {
+struct Outcome {
     steps: Vec<Step>,
     /// The values of the outputs.
     outputs: Option<Value>,
@@ -41,8 +41,8 @@ pub(super) async fn run(
     guard: Guard,
     intent: Intent,
 ) {
-    let end = deploy(&context, &plan, &deployment, &guard, &intent).await;
-    keep(&context, deployment, end, guard, intent).await;
+    let outcome = deploy(&context, &plan, &deployment, &guard, &intent).await;
+    store_outcome(&context, deployment, outcome, guard, intent).await;
 }
 
 /// Ends a deployment that was canceled before its next attempt.
@@ -53,31 +53,32 @@ pub(super) async fn cancel(
     intent: Intent,
 ) {
     let error = Some((DeploymentState::Canceled, canceled(&deployment)));
-    let end = End { steps: Vec::new(), outputs: None, error };
-    keep(context, deployment, end, guard, intent).await;
+    let outcome = Outcome { steps: Vec::new(), outputs: None, error };
+    store_outcome(context, deployment, outcome, guard, intent).await;
 }
 
 /// Ends a deployment that cannot continue.
-pub(super) async fn give_up(
+pub(super) async fn fail(
     context: &Context,
     deployment: Deployment,
     guard: Guard,
     intent: Intent,
     why: Value,
 ) {
-    let end = End { steps: Vec::new(), outputs: None, error: Some((DeploymentState::Failed, why)) };
-    keep(context, deployment, end, guard, intent).await;
+    let outcome =
+        Outcome { steps: Vec::new(), outputs: None, error: Some((DeploymentState::Failed, why)) };
+    store_outcome(context, deployment, outcome, guard, intent).await;
 }
 
 /// Stores the results of a deployment as the outcome of the operation.
-async fn keep(
+async fn store_outcome(
     context: &Context,
     mut deployment: Deployment,
-    end: End,
+    outcome: Outcome,
     guard: Guard,
     intent: Intent,
 ) {
-    let End { steps, outputs, error } = end;
+    let Outcome { steps, outputs, error } = outcome;
     let report = &mut deployment.report;
     let made = steps.iter().filter(|step| step.error.is_none());
     let made: Vec<Value> = made.map(|step| json!({ "id": step.id })).collect();
@@ -92,8 +93,8 @@ async fn keep(
         report["properties"]["error"] = error.clone();
     }
     deployment.ended = Some(context.arm.registries.moment());
-    let outcome = error.map_or(Ok(()), |(_, error)| Err(error));
-    let end = intent.end_as(&outcome);
+    let result = error.map_or(Ok(()), |(_, error)| Err(error));
+    let end = intent.end_as(&result);
     guard.ending();
     match context.arm.registries.end_deployment(&deployment, end).await {
         Ok(()) => {
@@ -114,31 +115,31 @@ async fn deploy(
     deployment: &Deployment,
     guard: &Guard,
     intent: &Intent,
-) -> End {
+) -> Outcome {
     let resources = plan.resources();
-    let (mut board, mut running) = (Board::new(resources), FuturesUnordered::new());
+    let (mut schedule, mut running) = (Schedule::new(resources), FuturesUnordered::new());
     let mut is_replaced = intent.is_replaced();
     let is_canceled = loop {
         // A client cancelled it, or a reset waits for its end. Resources in progress are still completed.
         let is_stopped = guard.is_stopped() || is_replaced;
-        while !is_stopped && let Some(at) = board.next() {
-            running.push(async move { (at, make(context, plan, &resources[at]).await) });
+        while !is_stopped && let Some(at) = schedule.next() {
+            running.push(async move { (at, create(context, plan, &resources[at]).await) });
         }
         let Some((at, step)) = running.next().await else {
-            break is_stopped && board.next().is_some();
+            break is_stopped && schedule.next().is_some();
         };
         is_replaced |= intent.passed().await.is_err();
         if step.error.is_none() {
-            board.made(at, step);
+            schedule.made(at, step);
         } else {
-            let may_wait = may_be_granted(&resources[at], &step);
-            board.failed(at, step, may_wait);
+            let may_succeed = may_succeed_after_grant(&resources[at], &step);
+            schedule.failed(at, step, may_succeed);
         }
     };
-    let steps = board.told();
+    let steps = schedule.reports();
     if is_canceled {
         let error = Some((DeploymentState::Canceled, canceled(deployment)));
-        return End { steps, outputs: None, error };
+        return Outcome { steps, outputs: None, error };
     }
     let details: Vec<Value> = steps.iter().filter_map(|step| step.error.clone()).collect();
     if !details.is_empty() {
@@ -148,10 +149,10 @@ async fn deploy(
             "message": "At least one resource deployment operation failed. Please list deployment operations for details. Please see https://aka.ms/arm-deployment-operations for usage details.",
             "details": details,
         });
-        return End { steps, outputs: None, error: Some((DeploymentState::Failed, error)) };
+        return Outcome { steps, outputs: None, error: Some((DeploymentState::Failed, error)) };
     }
-    match evaluated(context, |known| plan.outputs(known)).await {
-        Ok(outputs) => End { steps, outputs: Some(outputs), error: None },
+    match evaluate_with_lookups(context, |lookups| plan.outputs(lookups)).await {
+        Ok(outputs) => Outcome { steps, outputs: Some(outputs), error: None },
         Err(detail) => {
             let error = json!({
                 "code": "DeploymentOutputEvaluationFailed",
@@ -159,7 +160,7 @@ async fn deploy(
                 "message": "Unable to evaluate template outputs. Please see error details and deployment operations.",
                 "details": [detail],
             });
-            End { steps, outputs: None, error: Some((DeploymentState::Failed, error)) }
+            Outcome { steps, outputs: None, error: Some((DeploymentState::Failed, error)) }
         }
     }
 }
@@ -173,70 +174,70 @@ fn canceled(deployment: &Deployment) -> Value {
 }
 
 /// Makes one resource.
-async fn make(context: &Context, plan: &Plan, resource: &Resource) -> Step {
+async fn create(context: &Context, plan: &Plan, resource: &Resource) -> Step {
     let clock = &context.arm.registries;
     let begun = clock.moment();
     let answered = async {
-        let body = evaluated(context, |known| plan.body(resource, known));
+        let body = evaluate_with_lookups(context, |lookups| plan.body(resource, lookups));
         let body = body.await.map_err(|error| (StatusCode::BAD_REQUEST, error))?;
-        asked(context, Method::PUT, &path_of(&resource.id), Some(&body)).await
+        send(context, Method::PUT, &path_of(&resource.id), Some(&body)).await
     };
     let (status, error) = match answered.await {
         Ok((status, _)) => (status, None),
-        Err((status, error)) => (status, Some(targeted(error, &resource.id))),
+        Err((status, error)) => (status, Some(with_target(error, &resource.id))),
     };
     let (id, kind, name) = (resource.id.clone(), resource.kind.clone(), resource.name.clone());
     Step { id, kind, name, status, error, begun, ended: clock.moment() }
 }
 
 /// Whether another resource of the template can fix a failure: a registry whose identity may not use its key.
-fn may_be_granted(resource: &Resource, step: &Step) -> bool {
+fn may_succeed_after_grant(resource: &Resource, step: &Step) -> bool {
     resource.kind.eq_ignore_ascii_case(REGISTRY) && step.status == StatusCode::BAD_REQUEST
 }
 
 /// The values of expressions, after all their lookups. The error is the `error` of a refusal.
-async fn evaluated(
+async fn evaluate_with_lookups(
     context: &Context,
-    evaluate: impl Fn(&Known) -> Result<Value, Unready>,
+    evaluate: impl Fn(&LookupResults) -> Result<Value, PlanError>,
 ) -> Result<Value, Value> {
     // Starts without earlier lookups, because this deployment may have changed those resources since.
-    let mut known = Known::default();
+    let mut lookups = LookupResults::default();
     loop {
-        let need = match evaluate(&known) {
+        let lookup = match evaluate(&lookups) {
             Ok(value) => return Ok(value),
-            Err(Unready::Error(error)) => {
+            Err(PlanError::Invalid(error)) => {
                 return Err(json!({ "code": error.code(), "message": error.to_string() }));
             }
-            Err(Unready::Needs(need)) if known.len() < MAX_NEEDS => need,
-            Err(Unready::Needs(_)) => {
+            Err(PlanError::NeedsLookup(lookup)) if lookups.len() < MAX_LOOKUPS => lookup,
+            Err(PlanError::NeedsLookup(_)) => {
                 return Err(json!({
                     "code": "InvalidTemplate",
-                    "message": format!("The language expressions of one resource need more than {MAX_NEEDS} lookups."),
+                    "message": format!("The language expressions of one resource need more than {MAX_LOOKUPS} lookups."),
                 }));
             }
         };
-        let (_, value) = look_up(context, &need).await.map_err(|(_, error)| error)?;
-        known.insert(need, value);
+        let (_, value) = look_up(context, &lookup).await.map_err(|(_, error)| error)?;
+        lookups.insert(lookup, value);
     }
 }
 
 async fn look_up(
     context: &Context,
-    need: &Need,
+    lookup: &Lookup,
 ) -> Result<(StatusCode, Value), (StatusCode, Value)> {
-    match need {
-        Need::Resource { id, .. } => asked(context, Method::GET, &path_of(id), None).await,
-        Need::List { id, function, body, .. } => {
+    match lookup {
+        Lookup::Resource { id, .. } => send(context, Method::GET, &path_of(id), None).await,
+        Lookup::List { id, function, body, .. } => {
             let path = path_of(&format!("{id}/{function}"));
             // The evaluator made this text from a value.
             let body = body.as_deref().and_then(|body| serde_json::from_str(body).ok());
-            asked(context, Method::POST, &path, body.as_ref()).await
+            send(context, Method::POST, &path, body.as_ref()).await
         }
     }
 }
 
 /// Sends a request as the caller; a refusal is an error.
-async fn asked(
+async fn send(
     context: &Context,
     method: Method,
     path: &str,
@@ -244,13 +245,13 @@ async fn asked(
 ) -> Result<(StatusCode, Value), (StatusCode, Value)> {
     match context.call(method, path, body).await {
         Ok((status, answer)) if status.is_success() => Ok((status, answer)),
-        Ok((status, answer)) => Err((status, refused(status, answer))),
+        Ok((status, answer)) => Err((status, error_of(status, answer))),
         Err(error) => Err((StatusCode::BAD_REQUEST, error.report().await)),
     }
 }
 
 /// The `error` of a refusal. A refusal without one gets an error made from its status.
-fn refused(status: StatusCode, answer: Value) -> Value {
+fn error_of(status: StatusCode, answer: Value) -> Value {
     let reason = status.canonical_reason().unwrap_or("refused");
     match answer {
         Value::Object(mut members) => members.remove("error").filter(Value::is_object),
@@ -260,7 +261,7 @@ fn refused(status: StatusCode, answer: Value) -> Value {
 }
 
 /// Adds the resource to an error.
-fn targeted(mut error: Value, id: &str) -> Value {
+fn with_target(mut error: Value, id: &str) -> Value {
     if let Some(members) = error.as_object_mut() {
         members.insert("target".to_owned(), id.into());
     }
@@ -269,7 +270,7 @@ fn targeted(mut error: Value, id: &str) -> Value {
 
 /// The path of an id: names may contain characters that paths may not.
 fn path_of(id: &str) -> String {
-    let segments = id.split('/').map(|segment| utf8_percent_encode(segment, WORD).to_string());
+    let segments = id.split('/').map(|segment| utf8_percent_encode(segment, ESCAPED).to_string());
     segments.collect::<Vec<_>>().join("/")
 }
 
@@ -287,9 +288,9 @@ mod tests {
     fn a_refusal_without_an_error_gets_one_from_its_status() {
         let error = json!({"code": "A", "message": "b"});
 
-        assert_eq!(refused(StatusCode::CONFLICT, json!({ "error": error.clone() })), error);
+        assert_eq!(error_of(StatusCode::CONFLICT, json!({ "error": error.clone() })), error);
         assert_eq!(
-            refused(StatusCode::NOT_FOUND, Value::Null),
+            error_of(StatusCode::NOT_FOUND, Value::Null),
             json!({"code": "NotFound", "message": "Not Found"})
         );
     }

@@ -128,7 +128,7 @@ impl IntoResponse for ArmError {
                 };
                 refusal(StatusCode::BAD_REQUEST, code, &message)
             }
-            Self::Resource(error) => of_name(&error),
+            Self::Resource(error) => name_error(&error),
             Self::NoResource { kind, name, group } => {
                 let message = format!(
                     "The Resource '{kind}/{name}' under resource group '{group}' was not found. For more details please go to https://aka.ms/ARMResourceNotFoundFix"
@@ -165,7 +165,7 @@ impl IntoResponse for ArmError {
                 let (status, code) = error.wire();
                 refusal(status, code, &error.to_string())
             }
-            Self::Manage(error) => of_domain(&error),
+            Self::Manage(error) => domain_error(&error),
             Self::Registry(error) => {
                 let (status, code) = error.wire();
                 refusal(status, code, &error.to_string())
@@ -176,7 +176,7 @@ impl IntoResponse for ArmError {
 
 impl ArmError {
     /// The refusal of a change to a registry's logins. `id` is that of the registry.
-    pub(in crate::arm) fn of_logins(error: AccessChangeError, id: &str) -> Self {
+    pub(in crate::arm) fn from_access_change(error: AccessChangeError, id: &str) -> Self {
         let refusal = match error {
             AccessChangeError::AdminDisabled => Refusal::AdminDisabled(id.to_owned()),
             AccessChangeError::TokenUnknown(name) => {
@@ -212,7 +212,7 @@ fn shorten(name: &str) -> String {
 }
 
 /// An invalid name. The codes are Azure's; its messages name the resource as ours do.
-fn of_name(error: &ResourceError) -> Response {
+fn name_error(error: &ResourceError) -> Response {
     let code = match error {
         ResourceError::Group(_) => "InvalidResourceGroup",
         ResourceError::Location(_) => "LocationNotAvailableForResourceType",
@@ -225,9 +225,9 @@ fn of_name(error: &ResourceError) -> Response {
     refusal(StatusCode::BAD_REQUEST, code, &sentence(error))
 }
 
-fn of_domain(error: &ManageError) -> Response {
+fn domain_error(error: &ManageError) -> Response {
     let (status, code) = match error {
-        ManageError::Resource(error) => return of_name(error),
+        ManageError::Resource(error) => return name_error(error),
         ManageError::NoRegistry(_)
         | ManageError::NoIdentity(_)
         | ManageError::Registry(DomainError::RegistryGone) => {

@@ -66,7 +66,7 @@ pub enum Refusal {
     #[error(
         "The property 'properties.encryption.keyVaultProperties.identity' must be the client id of a user-assigned identity, or 'system', and not '{0}'."
     )]
-    Asker(String),
+    InvalidKeyIdentity(String),
     /// The listed identities do not match the identity type.
     #[error(
         "The identity type '{0}' and the property 'identity.userAssignedIdentities' do not go together: user-assigned identities are listed if and only if the type names UserAssigned."
@@ -143,7 +143,7 @@ impl Refusal {
             | Self::NoKeyProperty(_)
             | Self::Key(_)
             | Self::PrincipalId { .. }
-            | Self::Asker(_)
+            | Self::InvalidKeyIdentity(_)
             | Self::IdentityType(_) => (S::BAD_REQUEST, "BadRequest"),
             Self::NoIdentity(_) => (S::BAD_REQUEST, "FailedIdentityOperation"),
             Self::MayNotAssign { .. } => (S::FORBIDDEN, "LinkedAuthorizationFailed"),

@@ -29,7 +29,7 @@ struct Deletion {
 }
 
 /// Why the deletion of a group stopped.
-enum Halt {
+enum DeletionError {
     /// A reset has replaced it; it deletes nothing more.
     Replaced,
     /// The deletion of a resource is refused: the operation fails.
@@ -37,7 +37,7 @@ enum Halt {
     /// A conflict that may have passed at the next attempt. After [`MAX_ATTEMPTS`] the operation fails.
     Conflict(Value),
     /// A temporary failure; it is retried.
-    Later(String),
+    Temporary(String),
 }
 
 /// The operation that is deleting a group, if there is one.
@@ -61,7 +61,7 @@ pub(super) async fn begin_deletion(
     name: ResourceGroup,
 ) -> Result<Uuid, ArmError> {
     let arm = context.arm.clone();
-    let _alone = arm.deleting.lock().await;
+    let _lock = arm.deleting.lock().await;
     if let Some(operation) = deletion_of(&arm, &name) {
         return Ok(operation);
     }
@@ -70,12 +70,12 @@ pub(super) async fn begin_deletion(
     let intent = begun.map_err(ManageError::from)?;
     let operation = intent.id();
     let own = arm.clone();
-    tokio::spawn(async move { go_on(&own, intent).await });
+    tokio::spawn(async move { continue_deletion(&own, intent).await });
     Ok(operation)
 }
 
 /// Continues the deletion of a group from its last step, as the original caller. Temporary failures are retried.
-pub(in crate::arm) async fn go_on(arm: &Arm, mut intent: Intent) {
+pub(in crate::arm) async fn continue_deletion(arm: &Arm, mut intent: Intent) {
     // When this lock is granted, all requests admitted before the deletion are done, and none is admitted after it. A
     // slow client can delay the lock, but not the reset that waits for this attempt to end.
     tokio::select! {
@@ -88,45 +88,49 @@ pub(in crate::arm) async fn go_on(arm: &Arm, mut intent: Intent) {
     let concluded = match delete_all(arm, &mut intent).await {
         // The last transaction stores the outcome.
         Ok(()) => return intent.ended().await,
-        Err(Halt::Replaced) => return,
-        Err(Halt::Conflict(error)) if intent.refusals() + 1 < MAX_ATTEMPTS => {
+        Err(DeletionError::Replaced) => return,
+        Err(DeletionError::Conflict(error)) if intent.refusals() + 1 < MAX_ATTEMPTS => {
             return intent.refused(error["message"].as_str().unwrap_or_default());
         }
         // The reset that replaced it has recorded how it ended.
-        Err(Halt::Conflict(_) | Halt::Refused(_)) if intent.is_replaced() => return,
-        Err(Halt::Conflict(error) | Halt::Refused(error)) => intent.conclude(&Err(error)).await,
-        Err(Halt::Later(why)) => return intent.failed(&why),
+        Err(DeletionError::Conflict(_) | DeletionError::Refused(_)) if intent.is_replaced() => {
+            return;
+        }
+        Err(DeletionError::Conflict(error) | DeletionError::Refused(error)) => {
+            intent.conclude(&Err(error)).await
+        }
+        Err(DeletionError::Temporary(why)) => return intent.failed(&why),
     };
     if let Err(error) = concluded {
         tracing::error!(%error, "cannot record the end of the deletion of a group");
     }
 }
 
-async fn delete_all(arm: &Arm, intent: &mut Intent) -> Result<(), Halt> {
-    let Deletion { group, caller } = intent.parameters().map_err(later)?;
-    let name: ResourceGroup = group.parse().map_err(later)?;
+async fn delete_all(arm: &Arm, intent: &mut Intent) -> Result<(), DeletionError> {
+    let Deletion { group, caller } = intent.parameters().map_err(temporary)?;
+    let name: ResourceGroup = group.parse().map_err(temporary)?;
     // The host does not matter: no client reads the answers of these internal requests.
     let context = Context { arm: arm.clone(), caller, host: "localhost".to_owned() };
     let registries = &arm.registries;
-    let is_there = match registries.group(&name).await {
+    let exists = match registries.group(&name).await {
         Ok(_) => true,
         Err(ManageError::NoGroup(_)) => false,
-        Err(error) => return Err(later(error)),
+        Err(error) => return Err(temporary(error)),
     };
-    if is_there && intent.step() != EMPTY {
+    if exists && intent.step() != EMPTY {
         delete_resources(&context, &name, intent).await?;
-        intent.reach(EMPTY).await.map_err(halted)?;
+        intent.reach(EMPTY).await.map_err(step_error)?;
     }
-    intent.passed().await.map_err(halted)?;
+    intent.passed().await.map_err(step_error)?;
     // Resources can enter a group without this lock. If one remains, the group and its roles stay.
     if resources(arm, &name).await?.iter().any(|of_type| !of_type.is_empty()) {
-        return in_use(&name, intent).await;
+        return still_in_use(&name, intent).await;
     }
     // Roles come first: deleting the last one may take the caller's right to see the group.
-    let scope = scope(&name).map_err(later)?;
-    arm.gate.forget_roles(scope).await.map_err(later)?;
-    intent.passed().await.map_err(halted)?;
-    let gone = if arm.gate.vault_ids(name.as_str()).map_err(later)?.is_empty() {
+    let scope = scope(&name).map_err(temporary)?;
+    arm.gate.forget_roles(scope).await.map_err(temporary)?;
+    intent.passed().await.map_err(step_error)?;
+    let gone = if arm.gate.vault_ids(name.as_str()).map_err(temporary)?.is_empty() {
         registries.delete_group(&name, intent.end_as(&Ok(()))).await
     } else {
         Err(ManageError::GroupInUse(name.clone()))
@@ -134,17 +138,17 @@ async fn delete_all(arm: &Arm, intent: &mut Intent) -> Result<(), Halt> {
     match gone {
         Ok(()) => Ok(()),
         // Another operation, such as a reset, has deleted it.
-        Err(ManageError::NoGroup(_)) => intent.note_outcome(&Ok(())).await.map_err(later),
-        Err(ManageError::GroupInUse(_)) => in_use(&name, intent).await,
-        Err(error) => Err(later(error)),
+        Err(ManageError::NoGroup(_)) => intent.note_outcome(&Ok(())).await.map_err(temporary),
+        Err(ManageError::GroupInUse(_)) => still_in_use(&name, intent).await,
+        Err(error) => Err(temporary(error)),
     }
 }
 
 /// The group is not empty after all: the next attempt reads its resources again.
-async fn in_use(name: &ResourceGroup, intent: &mut Intent) -> Result<(), Halt> {
-    intent.reach("").await.map_err(halted)?;
+async fn still_in_use(name: &ResourceGroup, intent: &mut Intent) -> Result<(), DeletionError> {
+    intent.reach("").await.map_err(step_error)?;
     let error = ArmError::from(ManageError::GroupInUse(name.clone())).report().await;
-    Err(Halt::Conflict(blocked(name, &name.id(), &error)))
+    Err(DeletionError::Conflict(blocked(name, &name.id(), &error)))
 }
 
 /// Deletes everything in a group, including resources that the caller may not see: their refusal is reported. If a
@@ -154,24 +158,24 @@ async fn delete_resources(
     context: &Context,
     name: &ResourceGroup,
     intent: &Intent,
-) -> Result<(), Halt> {
+) -> Result<(), DeletionError> {
     let mut before = Vec::new();
     loop {
         let resources = resources(&context.arm, name).await?;
         let Some(next) = resources.iter().flatten().next() else { return Ok(()) };
         if resources == before {
             let error = json!({ "code": "Conflict", "message": "The resource still exists." });
-            return Err(Halt::Conflict(blocked(name, next, &error)));
+            return Err(DeletionError::Conflict(blocked(name, next, &error)));
         }
         for of_type in &resources {
             let mut first = None;
             for resource in of_type {
-                intent.passed().await.map_err(halted)?;
+                intent.passed().await.map_err(step_error)?;
                 let deleted = delete_one(context, name, resource).await;
                 first = first.or(deleted.err());
             }
-            if let Some(halt) = first {
-                return Err(halt);
+            if let Some(error) = first {
+                return Err(error);
             }
         }
         before = resources;
@@ -179,27 +183,31 @@ async fn delete_resources(
 }
 
 /// The ids of everything in a group, by type. Types whose resources use others come first.
-async fn resources(arm: &Arm, name: &ResourceGroup) -> Result<Vec<Vec<String>>, Halt> {
+async fn resources(arm: &Arm, name: &ResourceGroup) -> Result<Vec<Vec<String>>, DeletionError> {
     let mut all = Vec::new();
     for of_type in TYPES {
-        all.push(of_type.ids(arm, name).await.map_err(later)?);
+        all.push(of_type.ids(arm, name).await.map_err(temporary)?);
     }
     Ok(all)
 }
 
 /// Deletes a resource in the name of the caller.
-async fn delete_one(context: &Context, name: &ResourceGroup, id: &str) -> Result<(), Halt> {
+async fn delete_one(
+    context: &Context,
+    name: &ResourceGroup,
+    id: &str,
+) -> Result<(), DeletionError> {
     let (status, error) = match context.call(Method::DELETE, id, None).await {
         Ok((status, _)) if status.is_success() => return Ok(()),
         Ok((status, refused)) => (status, refused["error"].clone()),
         Err(error) => error.status_and_report().await,
     };
-    Err(match Refusal::of(status) {
-        Refusal::Final => Halt::Refused(blocked(name, id, &error)),
-        Refusal::Conflict => Halt::Conflict(blocked(name, id, &error)),
-        Refusal::Passing => {
+    Err(match Refusal::from_status(status) {
+        Refusal::Final => DeletionError::Refused(blocked(name, id, &error)),
+        Refusal::Conflict => DeletionError::Conflict(blocked(name, id, &error)),
+        Refusal::Temporary => {
             let message = error["message"].as_str().unwrap_or("no reason is given");
-            Halt::Later(format!("{status}: {message}"))
+            DeletionError::Temporary(format!("{status}: {message}"))
         }
     })
 }
@@ -228,29 +236,29 @@ enum Refusal {
     /// The conflict may have passed.
     Conflict,
     /// A service is unavailable or busy.
-    Passing,
+    Temporary,
 }
 
 impl Refusal {
-    fn of(status: StatusCode) -> Self {
+    fn from_status(status: StatusCode) -> Self {
         match status {
             StatusCode::CONFLICT => Self::Conflict,
-            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Self::Passing,
-            status if status.is_server_error() => Self::Passing,
+            StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => Self::Temporary,
+            status if status.is_server_error() => Self::Temporary,
             _ => Self::Final,
         }
     }
 }
 
-fn later(error: impl std::fmt::Display) -> Halt {
-    Halt::Later(error.to_string())
+fn temporary(error: impl std::fmt::Display) -> DeletionError {
+    DeletionError::Temporary(error.to_string())
 }
 
 /// Why the next step cannot begin.
-fn halted(error: Error) -> Halt {
+fn step_error(error: Error) -> DeletionError {
     match error {
-        Error::Replaced => Halt::Replaced,
-        error => later(error),
+        Error::Replaced => DeletionError::Replaced,
+        error => temporary(error),
     }
 }
 
@@ -263,12 +271,16 @@ mod tests {
         for (status, refusal) in [
             (403, Refusal::Final),
             (404, Refusal::Final),
-            (408, Refusal::Passing),
+            (408, Refusal::Temporary),
             (409, Refusal::Conflict),
-            (429, Refusal::Passing),
-            (503, Refusal::Passing),
+            (429, Refusal::Temporary),
+            (503, Refusal::Temporary),
         ] {
-            assert_eq!(Refusal::of(StatusCode::from_u16(status).unwrap()), refusal, "{status}");
+            assert_eq!(
+                Refusal::from_status(StatusCode::from_u16(status).unwrap()),
+                refusal,
+                "{status}"
+            );
         }
     }
 }

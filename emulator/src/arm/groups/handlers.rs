@@ -100,6 +100,6 @@ pub(in crate::arm) async fn delete(
     context.arm.registries.check_group_deletion(&name).await?;
     let operation = begin_deletion(context, name).await?;
     let mut response = empty(StatusCode::ACCEPTED);
-    operations::locate(context, &mut response, operation);
+    operations::add_result_url(context, &mut response, operation);
     Ok(response)
 }

@@ -24,8 +24,13 @@ pub(in crate::arm) async fn require_parent(
         Err(ManageError::NoGroup(_)) if is_left_over(arm, &group, request)? => Ok(()),
         Err(error @ ManageError::NoGroup(_)) => {
             let host = host_of(request).unwrap_or("localhost");
-            let context =
-                Context::of(arm, host, request.headers(), request.extensions(), request.uri())?;
+            let context = Context::authenticate(
+                arm,
+                host,
+                request.headers(),
+                request.extensions(),
+                request.uri(),
+            )?;
             context.require(READ, &scope(&group)?)?;
             Err(error.into())
         }

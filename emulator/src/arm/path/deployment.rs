@@ -43,7 +43,7 @@ impl DeploymentPart {
 }
 
 /// Whether a path, in lower case, belongs to a deployment to another scope than a resource group.
-pub(super) fn is_elsewhere(folded: &[&str]) -> bool {
+pub(super) fn is_other_scope(folded: &[&str]) -> bool {
     match folded {
         ["subscriptions", _, rest @ ..]
         | ["providers", "microsoft.management", "managementgroups", _, rest @ ..] => {
@@ -82,9 +82,9 @@ mod tests {
             "providers/microsoft.resources/deployments/d",
             "providers/microsoft.management/managementgroups/m/providers/microsoft.resources/deployments/d",
         ] {
-            assert!(is_elsewhere(&path.split('/').collect::<Vec<_>>()), "{path}");
+            assert!(is_other_scope(&path.split('/').collect::<Vec<_>>()), "{path}");
         }
         let group = "subscriptions/s/resourcegroups/g/providers/microsoft.resources/deployments/d";
-        assert!(!is_elsewhere(&group.split('/').collect::<Vec<_>>()));
+        assert!(!is_other_scope(&group.split('/').collect::<Vec<_>>()));
     }
 }

@@ -8,8 +8,8 @@ mod vault;
 
 pub(super) use self::deployment::DeploymentPart;
 #[cfg(test)]
-pub(super) use self::registry::ABSENT;
-pub(super) use self::registry::{Absent, Action, RegistryPart};
+pub(super) use self::registry::UNSUPPORTED_SEGMENTS;
+pub(super) use self::registry::{Action, RegistryPart, UnsupportedFeature};
 pub use self::target::serves;
 pub(super) use self::target::{Target, parent_group};
 pub(super) use self::vault::{folded, is_purge, is_vault};

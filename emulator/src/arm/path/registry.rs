@@ -18,9 +18,9 @@ pub(in crate::arm) enum RegistryPart {
     /// A token.
     Token(String),
     /// An unsupported resource type, or one resource of it.
-    Absent(Absent, Option<String>),
+    Unsupported(UnsupportedFeature, Option<String>),
     /// An action of Azure's registries that is not supported.
-    AbsentAction(Absent),
+    UnsupportedAction(UnsupportedFeature),
 }
 
 /// An action of a registry.
@@ -38,7 +38,7 @@ pub(in crate::arm) enum Action {
 
 /// Resource types and actions of Azure's registries that are not emulated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::arm) enum Absent {
+pub(in crate::arm) enum UnsupportedFeature {
     Webhooks,
     Replications,
     PrivateEndpoints,
@@ -52,38 +52,38 @@ pub(in crate::arm) enum Absent {
 }
 
 /// The unsupported segments after the name of a registry, and whether each is an action.
-pub(in crate::arm) const ABSENT: &[(&str, Absent, bool)] = &[
-    ("webhooks", Absent::Webhooks, false),
-    ("replications", Absent::Replications, false),
-    ("privateEndpointConnections", Absent::PrivateEndpoints, false),
-    ("privateLinkResources", Absent::PrivateEndpoints, false),
-    ("cacheRules", Absent::CacheRules, false),
-    ("credentialSets", Absent::CredentialSets, false),
-    ("connectedRegistries", Absent::ConnectedRegistries, false),
-    ("tasks", Absent::Tasks, false),
-    ("taskRuns", Absent::Tasks, false),
-    ("runs", Absent::Tasks, false),
-    ("agentPools", Absent::Tasks, false),
-    ("exportPipelines", Absent::Pipelines, false),
-    ("importPipelines", Absent::Pipelines, false),
-    ("pipelineRuns", Absent::Pipelines, false),
-    ("packages", Absent::Archives, false),
-    ("archives", Absent::Archives, false),
-    ("importImage", Absent::Import, true),
-    ("scheduleRun", Absent::Tasks, true),
-    ("listBuildSourceUploadUrl", Absent::Tasks, true),
-    ("builds", Absent::Tasks, true),
-    ("buildTasks", Absent::Tasks, true),
+pub(in crate::arm) const UNSUPPORTED_SEGMENTS: &[(&str, UnsupportedFeature, bool)] = &[
+    ("webhooks", UnsupportedFeature::Webhooks, false),
+    ("replications", UnsupportedFeature::Replications, false),
+    ("privateEndpointConnections", UnsupportedFeature::PrivateEndpoints, false),
+    ("privateLinkResources", UnsupportedFeature::PrivateEndpoints, false),
+    ("cacheRules", UnsupportedFeature::CacheRules, false),
+    ("credentialSets", UnsupportedFeature::CredentialSets, false),
+    ("connectedRegistries", UnsupportedFeature::ConnectedRegistries, false),
+    ("tasks", UnsupportedFeature::Tasks, false),
+    ("taskRuns", UnsupportedFeature::Tasks, false),
+    ("runs", UnsupportedFeature::Tasks, false),
+    ("agentPools", UnsupportedFeature::Tasks, false),
+    ("exportPipelines", UnsupportedFeature::Pipelines, false),
+    ("importPipelines", UnsupportedFeature::Pipelines, false),
+    ("pipelineRuns", UnsupportedFeature::Pipelines, false),
+    ("packages", UnsupportedFeature::Archives, false),
+    ("archives", UnsupportedFeature::Archives, false),
+    ("importImage", UnsupportedFeature::Import, true),
+    ("scheduleRun", UnsupportedFeature::Tasks, true),
+    ("listBuildSourceUploadUrl", UnsupportedFeature::Tasks, true),
+    ("builds", UnsupportedFeature::Tasks, true),
+    ("buildTasks", UnsupportedFeature::Tasks, true),
 ];
 
 impl RegistryPart {
     /// Parses the part after the registry's name. `None`: it does not belong to the registry.
     pub(super) fn parse<T: AsRef<str>>(rest: &[T]) -> Option<Self> {
-        let mut words = rest.iter().map(AsRef::as_ref);
-        let Some(word) = words.next() else { return Some(Self::Whole) };
-        let word = word.to_ascii_lowercase();
-        let rest: Vec<&str> = words.collect();
-        match (word.as_str(), rest.as_slice()) {
+        let mut segments = rest.iter().map(AsRef::as_ref);
+        let Some(first) = segments.next() else { return Some(Self::Whole) };
+        let first = first.to_ascii_lowercase();
+        let rest: Vec<&str> = segments.collect();
+        match (first.as_str(), rest.as_slice()) {
             ("listcredentials", []) => Some(Self::Action(Action::ListCredentials)),
             ("regeneratecredential", []) => Some(Self::Action(Action::RegenerateCredential)),
             ("generatecredentials", []) => Some(Self::Action(Action::GenerateCredentials)),
@@ -92,28 +92,28 @@ impl RegistryPart {
             ("scopemaps", [name]) => Some(Self::ScopeMap((*name).to_owned())),
             ("tokens", []) => Some(Self::Tokens),
             ("tokens", [name]) => Some(Self::Token((*name).to_owned())),
-            (word, rest) => Self::absent(word, rest),
+            (first, rest) => Self::unsupported(first, rest),
         }
     }
 
-    fn absent(word: &str, rest: &[&str]) -> Option<Self> {
+    fn unsupported(segment: &str, rest: &[&str]) -> Option<Self> {
         let (_, kind, is_action) =
-            ABSENT.iter().find(|(known, ..)| known.eq_ignore_ascii_case(word))?;
+            UNSUPPORTED_SEGMENTS.iter().find(|(known, ..)| known.eq_ignore_ascii_case(segment))?;
         if *is_action {
-            return Some(Self::AbsentAction(*kind));
+            return Some(Self::UnsupportedAction(*kind));
         }
         match rest {
-            [] => Some(Self::Absent(*kind, None)),
-            [name] => Some(Self::Absent(*kind, Some((*name).to_owned()))),
+            [] => Some(Self::Unsupported(*kind, None)),
+            [name] => Some(Self::Unsupported(*kind, Some((*name).to_owned()))),
             // A part or an action of an unsupported resource.
-            _ => Some(Self::AbsentAction(*kind)),
+            _ => Some(Self::UnsupportedAction(*kind)),
         }
     }
 }
 
-impl Absent {
+impl UnsupportedFeature {
     /// Its name, and a sentence about the alternative.
-    pub(in crate::arm) fn words(self) -> (&'static str, &'static str) {
+    pub(in crate::arm) fn name_and_alternative(self) -> (&'static str, &'static str) {
         match self {
             Self::Webhooks => (
                 "webhooks",
@@ -149,9 +149,12 @@ mod tests {
             (&["LISTCREDENTIALS"], Some(RegistryPart::Action(Action::ListCredentials))),
             (&["ScopeMaps", "Mine"], Some(RegistryPart::ScopeMap("Mine".to_owned()))),
             (&["tokens"], Some(RegistryPart::Tokens)),
-            (&["webhooks", "x", "ping"], Some(RegistryPart::AbsentAction(Absent::Webhooks))),
-            (&["webhooks"], Some(RegistryPart::Absent(Absent::Webhooks, None))),
-            (&["importImage"], Some(RegistryPart::AbsentAction(Absent::Import))),
+            (
+                &["webhooks", "x", "ping"],
+                Some(RegistryPart::UnsupportedAction(UnsupportedFeature::Webhooks)),
+            ),
+            (&["webhooks"], Some(RegistryPart::Unsupported(UnsupportedFeature::Webhooks, None))),
+            (&["importImage"], Some(RegistryPart::UnsupportedAction(UnsupportedFeature::Import))),
             (&["tokens", "a", "b"], None),
             (&["nothing"], None),
             (&["providers", "Microsoft.Authorization", "roleAssignments"], None),

@@ -224,7 +224,7 @@ impl Target {
             ["subscriptions", _, "resourcegroups", _, DEPLOYMENTS, _, ..] => {
                 Self::deployment(&parts, 5)
             }
-            folded if deployment::is_elsewhere(folded) => Self::DeploymentElsewhere,
+            folded if deployment::is_other_scope(folded) => Self::DeploymentElsewhere,
             ["subscriptions", _, "resources"] => {
                 Self::Resources { subscription: part(1), group: None }
             }

@@ -24,7 +24,7 @@ const GENERATE: &str = "Microsoft.ContainerRegistry/registries/generateCredentia
 pub(super) async fn list(context: &Context, at: &RegistryPath) -> Result<Response, ArmError> {
     context.require(LIST, &at.scope()?)?;
     let shown = at.found(context)?.admin_credentials().await;
-    Ok(answer(admin(&shown.map_err(|error| ArmError::of_logins(error, &at.id()))?)))
+    Ok(answer(admin(&shown.map_err(|error| ArmError::from_access_change(error, &at.id()))?)))
 }
 
 /// `regenerateCredential`.
@@ -34,14 +34,14 @@ pub(super) async fn regenerate(
     body: &Value,
 ) -> Result<Response, ArmError> {
     context.require(REGENERATE, &at.scope()?)?;
-    let fields = Fields::of(body)?;
+    let fields = Fields::new(body)?;
     let which = match fields.text("name")?.map(str::to_ascii_lowercase).as_deref() {
         Some("password") => PasswordName::First,
         Some("password2") => PasswordName::Second,
         _ => return Err(fields.wrong("name", "password or password2")),
     };
     let made = at.found(context)?.regenerate_admin_password(which).await;
-    Ok(answer(admin(&made.map_err(|error| ArmError::of_logins(error, &at.id()))?)))
+    Ok(answer(admin(&made.map_err(|error| ArmError::from_access_change(error, &at.id()))?)))
 }
 
 /// `generateCredentials`.
@@ -52,9 +52,9 @@ pub(super) async fn generate(
 ) -> Result<Response, ArmError> {
     context.require(GENERATE, &at.scope()?)?;
     let registry = at.found(context)?;
-    let fields = Fields::of(body)?;
+    let fields = Fields::new(body)?;
     let id = fields.text("tokenId")?.ok_or(Refusal::Missing("tokenId"))?;
-    let Some(token) = at.part_in(id, tokens::KIND) else {
+    let Some(token) = at.child_name(id, tokens::KIND) else {
         return Err(fields.wrong("tokenId", "the id of a token of this registry"));
     };
     let which = match fields.text("name")? {
@@ -67,7 +67,7 @@ pub(super) async fn generate(
     let expiry = fields.text("expiry")?.map(|text| OffsetDateTime::parse(text, &Rfc3339));
     let expiry = expiry.transpose().map_err(|_| fields.wrong("expiry", "a time (RFC 3339)"))?;
     let made = registry.generate_credentials(token, &which, expiry).await;
-    let made = made.map_err(|error| ArmError::of_logins(error, &at.id()))?;
+    let made = made.map_err(|error| ArmError::from_access_change(error, &at.id()))?;
     let passwords: Vec<Value> = made.iter().map(password).collect();
     Ok(answer(json!({ "username": token, "passwords": passwords })))
 }

@@ -15,13 +15,13 @@ use crate::registry::{
     NewRegistry, Profile, RegistryName, ResourceGroup, Sku, Tags, Update,
 };
 
-/// The meaning of a description.
+/// How a description is applied to a registry that exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meant {
-    /// The whole registry: PUT.
-    Whole,
-    /// Only changes: PATCH.
-    Changes,
+pub(super) enum UpdateMode {
+    /// It describes the whole registry: PUT.
+    Replace,
+    /// It names only changes: PATCH.
+    Patch,
 }
 
 /// A description of a registry.
@@ -35,7 +35,7 @@ pub(super) struct Description {
     anonymous_pull: Option<bool>,
     content_trust: Option<bool>,
     no_bypass: Option<bool>,
-    encryption: Option<Key>,
+    encryption: Option<KeyDescription>,
 }
 
 /// The identities in a description.
@@ -48,17 +48,17 @@ struct Identities {
 
 /// The key in a description.
 #[derive(Clone, Debug)]
-enum Key {
+enum KeyDescription {
     /// It has none.
     Disabled,
     /// It has one.
-    Enabled { key: Option<KeyId>, asker: Option<IdentityRef> },
+    Enabled { key: Option<KeyId>, key_identity: Option<IdentityRef> },
 }
 
 impl Description {
     /// Reads a body.
     pub(super) fn read(body: &Value) -> Result<Self, ArmError> {
-        let fields = Fields::of(body)?;
+        let fields = Fields::new(body)?;
         let properties = fields.object("properties")?;
         properties::check(body)?;
         let trust = properties.object("policies")?.object("trustPolicy")?;
@@ -72,22 +72,22 @@ impl Description {
             anonymous_pull: properties.flag("anonymousPullEnabled")?,
             content_trust: trust.status("status")?,
             no_bypass: no_bypass(&properties)?,
-            encryption: Key::read(&properties.object("encryption")?)?,
+            encryption: KeyDescription::read(&properties.object("encryption")?)?,
         })
     }
 
     /// The identity that is named for the key.
-    pub(super) fn asker(&self) -> Option<&IdentityRef> {
+    pub(super) fn key_identity(&self) -> Option<&IdentityRef> {
         match &self.encryption {
-            Some(Key::Enabled { asker, .. }) => asker.as_ref(),
-            Some(Key::Disabled) | None => None,
+            Some(KeyDescription::Enabled { key_identity, .. }) => key_identity.as_ref(),
+            Some(KeyDescription::Disabled) | None => None,
         }
     }
 
     /// The listed identities to assign.
     pub(super) fn assigned(&self) -> impl Iterator<Item = &IdentityResource> {
         let listed = self.identity.iter().flat_map(|identity| identity.listed.iter().flatten());
-        listed.filter(|(_, comes)| *comes).map(|(resource, _)| resource)
+        listed.filter(|(_, is_assigned)| *is_assigned).map(|(resource, _)| resource)
     }
 
     /// The new registry.
@@ -97,12 +97,14 @@ impl Description {
         group: ResourceGroup,
     ) -> Result<NewRegistry, ArmError> {
         let (identities, system_identity) = match self.identity {
-            Some(identity) => identity.among(&[])?,
+            Some(identity) => identity.apply_to(&[])?,
             None => (Vec::new(), false),
         };
         let encryption = match self.encryption {
-            Some(Key::Enabled { key, asker }) => Some(whole(key, asker)?),
-            Some(Key::Disabled) | None => None,
+            Some(KeyDescription::Enabled { key, key_identity }) => {
+                Some(require_key_and_identity(key, key_identity)?)
+            }
+            Some(KeyDescription::Disabled) | None => None,
         };
         Ok(NewRegistry {
             sku: self.sku.ok_or(Refusal::Missing("sku.name"))?,
@@ -126,7 +128,7 @@ impl Description {
     /// The changes to a registry.
     pub(super) fn update(
         self,
-        meant: Meant,
+        mode: UpdateMode,
         profile: &Profile,
         name: &RegistryName,
     ) -> Result<Update, ArmError> {
@@ -144,27 +146,27 @@ impl Description {
         let (identities, system_identity) = match self.identity {
             None => (None, None),
             Some(identity) => {
-                let begins_with: &[IdentityResource] = match meant {
-                    Meant::Whole if identity.listed.is_some() => &[],
-                    Meant::Whole | Meant::Changes => &own,
+                let begins_with: &[IdentityResource] = match mode {
+                    UpdateMode::Replace if identity.listed.is_some() => &[],
+                    UpdateMode::Replace | UpdateMode::Patch => &own,
                 };
-                let (identities, system) = identity.among(begins_with)?;
+                let (identities, system) = identity.apply_to(begins_with)?;
                 (Some(identities), Some(system))
             }
         };
         let (encryption, key) = match self.encryption {
             None => (None, KeyChange::default()),
-            Some(Key::Disabled) => (Some(false), KeyChange::default()),
-            Some(Key::Enabled { key, asker }) => {
-                if meant == Meant::Whole {
-                    whole(key.clone(), asker.clone())?;
+            Some(KeyDescription::Disabled) => (Some(false), KeyChange::default()),
+            Some(KeyDescription::Enabled { key, key_identity }) => {
+                if mode == UpdateMode::Replace {
+                    require_key_and_identity(key.clone(), key_identity.clone())?;
                 }
-                (Some(true), KeyChange { key, identity: asker })
+                (Some(true), KeyChange { key, identity: key_identity })
             }
         };
-        let tags = match meant {
-            Meant::Whole => Some(self.tags.unwrap_or_default()),
-            Meant::Changes => self.tags,
+        let tags = match mode {
+            UpdateMode::Replace => Some(self.tags.unwrap_or_default()),
+            UpdateMode::Patch => self.tags,
         };
         let change = Change {
             sku: self.sku,
@@ -178,7 +180,7 @@ impl Description {
             ..Change::default()
         };
         // A request for a rotation names the current key and wants its newest version.
-        Ok(Update { change, identities, key, refresh: meant == Meant::Changes })
+        Ok(Update { change, identities, key, refresh: mode == UpdateMode::Patch })
     }
 }
 
@@ -195,35 +197,38 @@ fn no_bypass(properties: &Fields<'_>) -> Result<Option<bool>, ArmError> {
 
 impl Identities {
     fn read(fields: &Fields<'_>) -> Result<Option<Self>, ArmError> {
-        if !fields.is_there() {
+        if !fields.is_present() {
             return Ok(None);
         }
         let list = fields.object("userAssignedIdentities")?;
         let listed = list.all().map(|(id, value)| Ok((id.parse()?, !value.is_null())));
         let listed = listed.collect::<Result<Vec<_>, ArmError>>()?;
         let kind = fields.text("type")?.ok_or(Refusal::Missing("identity.type"))?;
-        let words = || kind.split(',').map(str::trim);
+        let kinds = || kind.split(',').map(str::trim);
         let known = ["none", "systemassigned", "userassigned"];
-        if words().any(|word| !known.contains(&word.to_ascii_lowercase().as_str())) {
+        if kinds().any(|kind| !known.contains(&kind.to_ascii_lowercase().as_str())) {
             let expected = "None, SystemAssigned, UserAssigned or 'SystemAssigned, UserAssigned'";
             return Err(fields.wrong("type", expected));
         }
-        Ok(Some(Self { kind: kind.to_owned(), listed: list.is_there().then_some(listed) }))
+        Ok(Some(Self { kind: kind.to_owned(), listed: list.is_present().then_some(listed) }))
     }
 
-    fn names(&self, what: &str) -> bool {
-        self.kind.split(',').any(|word| word.trim().eq_ignore_ascii_case(what))
+    fn includes(&self, what: &str) -> bool {
+        self.kind.split(',').any(|one| one.trim().eq_ignore_ascii_case(what))
     }
 
     /// All user-assigned identities after the change, given those before, and whether the registry has its own.
-    fn among(self, before: &[IdentityResource]) -> Result<(Vec<IdentityResource>, bool), ArmError> {
-        let system = self.names("SystemAssigned");
-        let is_user = self.names("UserAssigned");
+    fn apply_to(
+        self,
+        before: &[IdentityResource],
+    ) -> Result<(Vec<IdentityResource>, bool), ArmError> {
+        let system = self.includes("SystemAssigned");
+        let is_user = self.includes("UserAssigned");
         let listed = self.listed.unwrap_or_default();
         let mut all = if is_user { before.to_vec() } else { Vec::new() };
-        for (resource, comes) in listed {
+        for (resource, is_assigned) in listed {
             all.retain(|own| *own != resource);
-            if comes {
+            if is_assigned {
                 all.push(resource);
             }
         }
@@ -234,32 +239,35 @@ impl Identities {
     }
 }
 
-impl Key {
+impl KeyDescription {
     fn read(fields: &Fields<'_>) -> Result<Option<Self>, ArmError> {
         let vault = fields.object("keyVaultProperties")?;
         match fields.status("status")? {
             Some(false) => return Ok(Some(Self::Disabled)),
-            None if !vault.is_there() => return Ok(None),
+            None if !vault.is_present() => return Ok(None),
             Some(true) | None => (),
         }
         let key = vault.text("keyIdentifier")?.filter(|text| !text.is_empty());
         let key = key.map(|text| text.parse().map_err(Refusal::Key)).transpose()?;
-        let asker = vault.text("identity")?.filter(|text| !text.is_empty());
-        let asker = asker.map(|text| match text.parse() {
+        let key_identity = vault.text("identity")?.filter(|text| !text.is_empty());
+        let key_identity = key_identity.map(|text| match text.parse() {
             Ok(IdentityRef::Name(_)) | Err(_) => {
-                Err(Refusal::Asker(text.chars().take(100).collect()))
+                Err(Refusal::InvalidKeyIdentity(text.chars().take(100).collect()))
             }
             Ok(named) => Ok(named),
         });
-        Ok(Some(Self::Enabled { key, asker: asker.transpose()? }))
+        Ok(Some(Self::Enabled { key, key_identity: key_identity.transpose()? }))
     }
 }
 
 /// A key and its identity, both of which must be named.
-fn whole(key: Option<KeyId>, asker: Option<IdentityRef>) -> Result<Encryption, Refusal> {
+fn require_key_and_identity(
+    key: Option<KeyId>,
+    key_identity: Option<IdentityRef>,
+) -> Result<Encryption, Refusal> {
     let key = key.ok_or(Refusal::NoKeyProperty("keyIdentifier"))?;
-    let asker = asker.ok_or(Refusal::NoKeyProperty("identity"))?;
-    Ok(Encryption { key, identity: Some(asker) })
+    let key_identity = key_identity.ok_or(Refusal::NoKeyProperty("identity"))?;
+    Ok(Encryption { key, identity: Some(key_identity) })
 }
 
 #[cfg(test)]
@@ -277,10 +285,10 @@ mod tests {
     }
 
     /// The remaining identities of `one` and `two` under this description, by name, and the registry's own.
-    fn among(identity: &Value) -> Option<(Vec<String>, bool)> {
+    fn apply_to(identity: &Value) -> Option<(Vec<String>, bool)> {
         let described = Description::read(&json!({ "identity": identity })).ok()?;
         let before = [id("one"), id("two")].map(|id| id.parse().unwrap());
-        let (left, system) = described.identity?.among(&before).ok()?;
+        let (left, system) = described.identity?.apply_to(&before).ok()?;
         Some((left.iter().map(|own| own.name().to_owned()).collect(), system))
     }
 
@@ -309,12 +317,12 @@ mod tests {
             (json!({ "type": "Both" }), None),
             (list("UserAssigned", json!({ "one": {} })), None),
         ] {
-            assert_eq!(among(&identity), expected, "{identity}");
+            assert_eq!(apply_to(&identity), expected, "{identity}");
         }
     }
 
     fn any_json() -> impl Strategy<Value = Value> {
-        let word = prop_oneof![
+        let text = prop_oneof![
             Just("properties".to_owned()),
             Just("identity".to_owned()),
             Just("type".to_owned()),
@@ -335,7 +343,7 @@ mod tests {
         leaf.prop_recursive(5, 40, 6, move |inner| {
             prop_oneof![
                 proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                proptest::collection::vec((word.clone(), inner), 0..6)
+                proptest::collection::vec((text.clone(), inner), 0..6)
                     .prop_map(|fields| Value::Object(fields.into_iter().collect())),
             ]
         })

@@ -138,11 +138,11 @@ fn identity(registry: &Registry) -> Option<Value> {
     if !profile.identities.is_empty() {
         let assigned = profile.identities.iter().map(|assigned| {
             let principal = &assigned.principal;
-            let told = json!({
+            let ids = json!({
                 "principalId": principal.principal_id,
                 "clientId": principal.client_id,
             });
-            (assigned.resource.to_string(), told)
+            (assigned.resource.to_string(), ids)
         });
         identity["userAssignedIdentities"] = Value::Object(assigned.collect());
     }
@@ -153,7 +153,7 @@ fn identity(registry: &Registry) -> Option<Value> {
 fn encryption(context: &Context, registry: &Registry) -> Value {
     let ring = registry.key_ring().describe();
     let Some(configured) = ring.configured else { return json!({ "status": "disabled" }) };
-    let asker = ring.identity.as_ref().map_or_else(
+    let key_identity = ring.identity.as_ref().map_or_else(
         || context.arm.registries.start_identity().principal.client_id.clone(),
         ToString::to_string,
     );
@@ -162,7 +162,7 @@ fn encryption(context: &Context, registry: &Registry) -> Value {
         "keyVaultProperties": {
             "keyIdentifier": key_identifier(context, &configured),
             "versionedKeyIdentifier": ring.versioned.map(|key| key_identifier(context, &key)),
-            "identity": asker,
+            "identity": key_identity,
             "keyRotationEnabled": ring.automatic,
             "lastKeyRotationTimestamp": ring.last_rotation.and_then(when),
         },
@@ -171,18 +171,18 @@ fn encryption(context: &Context, registry: &Registry) -> Value {
 
 /// The identifier of a key, at the client's address of its vault.
 pub(super) fn key_identifier(context: &Context, key: &KeyId) -> String {
-    let end = end_of(context, "vault.azure.net", "vault.localhost");
+    let end = host_suffix(context, "vault.azure.net", "vault.localhost");
     let version = key.version().map(|version| format!("/{version}")).unwrap_or_default();
     format!("https://{}.{end}/keys/{}{version}", key.vault(), key.name())
 }
 
 /// The host of the registry's content, as the client reaches it.
 pub(super) fn login_server(context: &Context, name: &str) -> String {
-    format!("{name}.{}", end_of(context, "azurecr.io", "azurecr.localhost"))
+    format!("{name}.{}", host_suffix(context, "azurecr.io", "azurecr.localhost"))
 }
 
 /// The suffix of host names for this client: the public one, or `localhost` at the client's port.
-fn end_of(context: &Context, public: &str, local: &str) -> String {
+fn host_suffix(context: &Context, public: &str, local: &str) -> String {
     let authority: Option<Authority> = context.host.parse().ok();
     match authority {
         Some(authority) if authority.name() == "management.azure.com" => public.to_owned(),

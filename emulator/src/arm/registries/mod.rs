@@ -3,7 +3,6 @@
 //! Called by the router with a parsed path. Every request is complete when it is answered, so these handlers need no
 //! polling. Features of Azure's registries that are not supported are refused by name; their lists are empty.
 
-mod absent;
 mod credentials;
 mod description;
 mod document;
@@ -14,6 +13,7 @@ mod resource;
 mod router;
 mod scope_maps;
 mod tokens;
+mod unsupported;
 mod usages;
 
 pub(super) use self::names::check as check_name;

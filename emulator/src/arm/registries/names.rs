@@ -20,7 +20,7 @@ const CHECK: &str = "Microsoft.ContainerRegistry/checkNameAvailability/read";
 /// Checks whether the name in the body is free.
 pub(in crate::arm) async fn check(context: &Context, body: &Value) -> Result<Response, ArmError> {
     context.require(CHECK, &scope_of(&format!("/subscriptions/{SUBSCRIPTION}"))?)?;
-    let fields = Fields::of(body)?;
+    let fields = Fields::new(body)?;
     // The request's only registry property is at the top of its body.
     properties::check(&json!({ "properties": body }))?;
     let name = fields.text("name")?.ok_or(Refusal::Missing("name"))?;

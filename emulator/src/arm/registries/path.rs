@@ -52,7 +52,7 @@ impl RegistryPath {
     }
 
     /// The name in the id of a part of this registry, of this type. `None`: the id names something else.
-    pub(super) fn part_in<'a>(&self, id: &'a str, kind: &str) -> Option<&'a str> {
+    pub(super) fn child_name<'a>(&self, id: &'a str, kind: &str) -> Option<&'a str> {
         let before = format!("{}/{kind}/", self.id());
         let start = id.get(..before.len())?;
         let name = id.get(before.len()..)?;
@@ -75,12 +75,12 @@ mod tests {
         let at = RegistryPath { group: "Group".parse().unwrap(), name: "team1".to_owned() };
         let id = format!("{}/TOKENS/Mine", at.id().to_uppercase());
 
-        assert_eq!(at.part_in(&id, "tokens"), Some("Mine"));
+        assert_eq!(at.child_name(&id, "tokens"), Some("Mine"));
         for other in
             ["", "Mine", "/subscriptions/x", &id.replace("TEAM1", "TEAM2"), &format!("{id}/a")]
         {
-            assert_eq!(at.part_in(other, "tokens"), None, "{other}");
+            assert_eq!(at.child_name(other, "tokens"), None, "{other}");
         }
-        assert_eq!(at.part_in(&id, "scopeMaps"), None);
+        assert_eq!(at.child_name(&id, "scopeMaps"), None);
     }
 }

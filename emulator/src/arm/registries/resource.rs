@@ -10,7 +10,7 @@ use futures::future::{self, BoxFuture};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::description::{Description, Meant};
+use super::description::{Description, UpdateMode};
 use super::document::{as_resource, document, key_identifier};
 use super::path::{RegistryPath, TYPE, scope_of};
 use crate::arm::context::Context;
@@ -37,14 +37,14 @@ pub(super) async fn put(
     context.require(WRITE, &at.scope()?)?;
     let name: RegistryName = at.name.parse().map_err(|_| Refusal::Name)?;
     let described = Description::read(body)?;
-    let _alone = context.arm.describing.lock().await;
+    let _lock = context.arm.describing.lock().await;
     match context.arm.registries.get(name.as_str()) {
         None => {
             let made = create(context, at, name, described).await?;
             Ok(json_with(StatusCode::CREATED, document(context, &made).await?))
         }
         Some(found) if found.profile().group == at.group => {
-            update(context, at, &found, described, Meant::Whole).await
+            update(context, at, &found, described, UpdateMode::Replace).await
         }
         Some(_) => Err(Refusal::InUse(name.to_string()).into()),
     }
@@ -59,8 +59,8 @@ pub(super) async fn patch(
     context.require(WRITE, &at.scope()?)?;
     let described = Description::read(body)?;
     // Held so that omitted properties have the values that the previous change left.
-    let _alone = context.arm.describing.lock().await;
-    update(context, at, &at.found(context)?, described, Meant::Changes).await
+    let _lock = context.arm.describing.lock().await;
+    update(context, at, &at.found(context)?, described, UpdateMode::Patch).await
 }
 
 pub(super) async fn get(context: &Context, at: &RegistryPath) -> Result<Response, ArmError> {
@@ -128,8 +128,8 @@ async fn create(
     name: RegistryName,
     described: Description,
 ) -> Result<Registry, ArmError> {
-    may_assign(context, at, &described, |_| None).await?;
-    check_asker(context, described.asker(), None).await?;
+    require_assign_permission(context, at, &described, |_| None).await?;
+    check_key_identity(context, described.key_identity(), None).await?;
     // The group is shown in the spelling of its creation.
     let group = context.arm.registries.group(&at.group).await?.name;
     let author = Author {
@@ -148,15 +148,15 @@ async fn update(
     at: &RegistryPath,
     found: &Registry,
     described: Description,
-    meant: Meant,
+    mode: UpdateMode,
 ) -> Result<Response, ArmError> {
     let (profile, name) = (found.profile(), found.registry_name());
     let own = |resource: &IdentityResource| {
         profile.assigned(resource).map(|assigned| assigned.principal.clone())
     };
-    may_assign(context, at, &described, own).await?;
-    check_asker(context, described.asker(), Some(&profile)).await?;
-    let update = described.update(meant, &profile, name)?;
+    require_assign_permission(context, at, &described, own).await?;
+    check_key_identity(context, described.key_identity(), Some(&profile)).await?;
+    let update = described.update(mode, &profile, name)?;
     let (updated, _) = context
         .arm
         .registries
@@ -167,7 +167,7 @@ async fn update(
 }
 
 /// Refuses a caller who adds an identity to the registry without the right to assign it.
-async fn may_assign(
+async fn require_assign_permission(
     context: &Context,
     at: &RegistryPath,
     described: &Description,
@@ -193,12 +193,12 @@ async fn may_assign(
 
 /// Refuses a principal id where a client id is expected: an identity shows both as GUIDs, and the vault's error for the
 /// wrong one would not explain it.
-async fn check_asker(
+async fn check_key_identity(
     context: &Context,
-    asker: Option<&IdentityRef>,
+    key_identity: Option<&IdentityRef>,
     profile: Option<&Profile>,
 ) -> Result<(), ArmError> {
-    let Some(IdentityRef::ClientId(named)) = asker else { return Ok(()) };
+    let Some(IdentityRef::ClientId(named)) = key_identity else { return Ok(()) };
     let wrong = |whose: String, expected: &str| {
         let (principal_id, expected) = (named.clone(), expected.to_owned());
         Err(Refusal::PrincipalId { principal_id, whose, expected }.into())

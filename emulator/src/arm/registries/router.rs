@@ -6,7 +6,7 @@ use http::Method;
 use mock_keyvault::control::RequestError;
 
 use super::path::RegistryPath;
-use super::{absent, credentials, resource, scope_maps, tokens, usages};
+use super::{credentials, resource, scope_maps, tokens, unsupported, usages};
 use crate::arm::body;
 use crate::arm::context::Context;
 use crate::arm::error::ArmError;
@@ -51,8 +51,10 @@ pub(in crate::arm) async fn answer(
             tokens::patch(context, at, &name, &body::read(body).await?).await
         }
         (P::Token(name), "DELETE") => tokens::delete(context, at, &name).await,
-        (P::Absent(kind, name), method) => absent::answer(context, at, kind, name, method),
-        (P::AbsentAction(kind), _) => absent::refuse(context, at, kind),
+        (P::Unsupported(kind, name), method) => {
+            unsupported::answer(context, at, kind, name, method)
+        }
+        (P::UnsupportedAction(kind), _) => unsupported::refuse(context, at, kind),
         (_, method) => Err(RequestError::MethodNotAllowed(method.to_owned()).into()),
     }
 }

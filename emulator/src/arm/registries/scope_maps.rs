@@ -21,7 +21,7 @@ const WRITE: &str = "Microsoft.ContainerRegistry/registries/scopeMaps/write";
 const DELETE: &str = "Microsoft.ContainerRegistry/registries/scopeMaps/delete";
 
 /// The description of a scope map in a body.
-struct Described {
+struct ScopeMapDescription {
     description: Option<String>,
     actions: Option<Vec<String>>,
 }
@@ -29,7 +29,10 @@ struct Described {
 pub(super) async fn list(context: &Context, at: &RegistryPath) -> Result<Response, ArmError> {
     context.require(READ, &at.scope()?)?;
     let registry = at.found(context)?;
-    let all = registry.scope_maps().await.map_err(|error| ArmError::of_logins(error, &at.id()))?;
+    let all = registry
+        .scope_maps()
+        .await
+        .map_err(|error| ArmError::from_access_change(error, &at.id()))?;
     let value: Vec<Value> = all.iter().map(|map| document(at, &registry, map)).collect();
     Ok(answer(json!({ "value": value })))
 }
@@ -41,8 +44,10 @@ pub(super) async fn get(
 ) -> Result<Response, ArmError> {
     context.require(READ, &at.scope()?)?;
     let registry = at.found(context)?;
-    let map =
-        registry.scope_map(name).await.map_err(|error| ArmError::of_logins(error, &at.id()))?;
+    let map = registry
+        .scope_map(name)
+        .await
+        .map_err(|error| ArmError::from_access_change(error, &at.id()))?;
     Ok(answer(document(at, &registry, &map)))
 }
 
@@ -55,7 +60,7 @@ pub(super) async fn put(
 ) -> Result<Response, ArmError> {
     context.require(WRITE, &at.scope()?)?;
     let registry = at.parent_of(context, KIND)?;
-    let described = Described::read(body)?;
+    let described = ScopeMapDescription::read(body)?;
     let actions = described.actions.ok_or(Refusal::Missing("properties.actions"))?;
     let is_new = registry.scope_map(name).await.is_err();
     let description = described.description.unwrap_or_default();
@@ -73,9 +78,11 @@ pub(super) async fn patch(
 ) -> Result<Response, ArmError> {
     context.require(WRITE, &at.scope()?)?;
     let registry = at.parent_of(context, KIND)?;
-    let described = Described::read(body)?;
-    let old =
-        registry.scope_map(name).await.map_err(|error| ArmError::of_logins(error, &at.id()))?;
+    let described = ScopeMapDescription::read(body)?;
+    let old = registry
+        .scope_map(name)
+        .await
+        .map_err(|error| ArmError::from_access_change(error, &at.id()))?;
     let description = described.description.unwrap_or(old.description);
     let own = || old.actions.iter().map(|action| action.as_str().to_owned()).collect();
     let actions = described.actions.unwrap_or_else(own);
@@ -94,7 +101,7 @@ pub(super) async fn delete(
     match registry.delete_scope_map(name).await {
         Ok(()) => Ok(empty(StatusCode::OK)),
         Err(AccessChangeError::ScopeMapUnknown(_)) => Ok(empty(StatusCode::NO_CONTENT)),
-        Err(error) => Err(ArmError::of_logins(error, &at.id())),
+        Err(error) => Err(ArmError::from_access_change(error, &at.id())),
     }
 }
 
@@ -105,7 +112,7 @@ async fn keep(
     description: &str,
     actions: &[String],
 ) -> Result<ScopeMap, ArmError> {
-    let refused = |error| ArmError::of_logins(error, &at.id());
+    let refused = |error| ArmError::from_access_change(error, &at.id());
     let name: AccessName = name.parse().map_err(refused)?;
     registry.put_scope_map(&name, description, actions).await.map_err(refused)
 }
@@ -128,9 +135,9 @@ fn document(at: &RegistryPath, registry: &Registry, map: &ScopeMap) -> Value {
     })
 }
 
-impl Described {
+impl ScopeMapDescription {
     fn read(body: &Value) -> Result<Self, ArmError> {
-        let properties = Fields::of(body)?.object("properties")?;
+        let properties = Fields::new(body)?.object("properties")?;
         Ok(Self {
             description: properties.text("description")?.map(str::to_owned),
             actions: properties.texts("actions")?,

@@ -23,7 +23,7 @@ const WRITE: &str = "Microsoft.ContainerRegistry/registries/tokens/write";
 const DELETE: &str = "Microsoft.ContainerRegistry/registries/tokens/delete";
 
 /// The description of a token in a body.
-struct Described {
+struct TokenDescription {
     scope_map: Option<String>,
     enabled: Option<bool>,
     /// The passwords that it keeps.
@@ -32,8 +32,11 @@ struct Described {
 
 pub(super) async fn list(context: &Context, at: &RegistryPath) -> Result<Response, ArmError> {
     context.require(READ, &at.scope()?)?;
-    let all =
-        at.found(context)?.tokens().await.map_err(|error| ArmError::of_logins(error, &at.id()))?;
+    let all = at
+        .found(context)?
+        .tokens()
+        .await
+        .map_err(|error| ArmError::from_access_change(error, &at.id()))?;
     let value: Vec<Value> = all.iter().map(|token| document(at, token)).collect();
     Ok(answer(json!({ "value": value })))
 }
@@ -45,7 +48,7 @@ pub(super) async fn get(
 ) -> Result<Response, ArmError> {
     context.require(READ, &at.scope()?)?;
     let token = at.found(context)?.token(name).await;
-    let token = token.map_err(|error| ArmError::of_logins(error, &at.id()))?;
+    let token = token.map_err(|error| ArmError::from_access_change(error, &at.id()))?;
     Ok(answer(document(at, &token)))
 }
 
@@ -58,15 +61,16 @@ pub(super) async fn put(
 ) -> Result<Response, ArmError> {
     context.require(WRITE, &at.scope()?)?;
     let registry = at.parent_of(context, KIND)?;
-    let name: AccessName = name.parse().map_err(|error| ArmError::of_logins(error, &at.id()))?;
-    let described = Described::read(at, body)?;
+    let name: AccessName =
+        name.parse().map_err(|error| ArmError::from_access_change(error, &at.id()))?;
+    let described = TokenDescription::read(at, body)?;
     let map = described.scope_map.ok_or(Refusal::Missing("properties.scopeMapId"))?;
     let is_new = registry.token(name.as_str()).await.is_err();
     let put = registry.put_token(&name, &map, described.enabled.unwrap_or(true)).await;
-    let mut token = put.map_err(|error| ArmError::of_logins(error, &at.id()))?;
+    let mut token = put.map_err(|error| ArmError::from_access_change(error, &at.id()))?;
     if let Some(kept) = described.kept {
         let thinned = registry.keep_passwords(name.as_str(), &kept).await;
-        token = thinned.map_err(|error| ArmError::of_logins(error, &at.id()))?;
+        token = thinned.map_err(|error| ArmError::from_access_change(error, &at.id()))?;
     }
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
     Ok(json_with(status, document(at, &token)))
@@ -81,16 +85,19 @@ pub(super) async fn patch(
 ) -> Result<Response, ArmError> {
     context.require(WRITE, &at.scope()?)?;
     let registry = at.parent_of(context, KIND)?;
-    let described = Described::read(at, body)?;
-    let old = registry.token(name).await.map_err(|error| ArmError::of_logins(error, &at.id()))?;
+    let described = TokenDescription::read(at, body)?;
+    let old = registry
+        .token(name)
+        .await
+        .map_err(|error| ArmError::from_access_change(error, &at.id()))?;
     let name: AccessName =
-        old.name.parse().map_err(|error| ArmError::of_logins(error, &at.id()))?;
+        old.name.parse().map_err(|error| ArmError::from_access_change(error, &at.id()))?;
     let map = described.scope_map.unwrap_or(old.scope_map);
     let put = registry.put_token(&name, &map, described.enabled.unwrap_or(old.enabled)).await;
-    let mut token = put.map_err(|error| ArmError::of_logins(error, &at.id()))?;
+    let mut token = put.map_err(|error| ArmError::from_access_change(error, &at.id()))?;
     if let Some(kept) = described.kept {
         let thinned = registry.keep_passwords(name.as_str(), &kept).await;
-        token = thinned.map_err(|error| ArmError::of_logins(error, &at.id()))?;
+        token = thinned.map_err(|error| ArmError::from_access_change(error, &at.id()))?;
     }
     Ok(answer(document(at, &token)))
 }
@@ -106,7 +113,7 @@ pub(super) async fn delete(
     match registry.delete_token(name).await {
         Ok(()) => Ok(empty(StatusCode::OK)),
         Err(AccessChangeError::TokenUnknown(_)) => Ok(empty(StatusCode::NO_CONTENT)),
-        Err(error) => Err(ArmError::of_logins(error, &at.id())),
+        Err(error) => Err(ArmError::from_access_change(error, &at.id())),
     }
 }
 
@@ -148,11 +155,11 @@ fn document(at: &RegistryPath, token: &LoginToken) -> Value {
     })
 }
 
-impl Described {
+impl TokenDescription {
     fn read(at: &RegistryPath, body: &Value) -> Result<Self, ArmError> {
-        let properties = Fields::of(body)?.object("properties")?;
+        let properties = Fields::new(body)?.object("properties")?;
         let wrong = || properties.wrong("scopeMapId", "the id of a scope map of this registry");
-        let named = |id| at.part_in(id, scope_maps::KIND).map(str::to_owned).ok_or_else(wrong);
+        let named = |id| at.child_name(id, scope_maps::KIND).map(str::to_owned).ok_or_else(wrong);
         let scope_map = properties.text("scopeMapId")?.map(named).transpose()?;
         let credentials = properties.object("credentials")?;
         if credentials.list("certificates")?.is_some_and(|list| !list.is_empty()) {

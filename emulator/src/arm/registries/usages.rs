@@ -21,9 +21,11 @@ pub(super) async fn list(context: &Context, at: &RegistryPath) -> Result<Respons
     let registry = at.found(context)?;
     let id = at.id();
     let stats = registry.stats().await.map_err(ManageError::from)?;
-    let maps = registry.scope_maps().await.map_err(|error| ArmError::of_logins(error, &id))?;
+    let maps =
+        registry.scope_maps().await.map_err(|error| ArmError::from_access_change(error, &id))?;
     let maps = maps.iter().filter(|map| !map.is_system_defined()).count();
-    let tokens = registry.tokens().await.map_err(|error| ArmError::of_logins(error, &id))?.len();
+    let tokens =
+        registry.tokens().await.map_err(|error| ArmError::from_access_change(error, &id))?.len();
     // Size, webhooks, scope maps and tokens. Azure does not count the predefined scope maps.
     let [size, webhooks, logins] = match registry.profile().sku {
         Sku::Basic => [10 * GIB, 2, 100],

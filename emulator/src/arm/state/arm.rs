@@ -8,8 +8,8 @@ use futures::future::BoxFuture;
 use mock_keyvault::Gate;
 use tokio::sync::{Mutex, RwLock};
 
-use super::polls::Polled;
-use super::running::Running;
+use super::polled_operations::PolledOperations;
+use super::running_deployments::RunningDeployments;
 use crate::arm::error::ArmError;
 use crate::arm::locations;
 use crate::registry::{Location, Registries};
@@ -27,8 +27,8 @@ pub(in crate::arm) struct Arm {
     /// Whether locations unknown to Azure are refused.
     pub(in crate::arm) strict: bool,
     /// The polled operations; `None` if every operation is complete when it is answered.
-    pub(in crate::arm) polled: Option<Arc<Polled>>,
-    pub(in crate::arm) deployments: Running,
+    pub(in crate::arm) polled: Option<Arc<PolledOperations>>,
+    pub(in crate::arm) deployments: RunningDeployments,
     /// Held while a description of a registry is applied, from reading its state to writing it.
     pub(in crate::arm) describing: Arc<Mutex<()>>,
     /// Held while the deletion of a group begins, so that two requests follow one operation.

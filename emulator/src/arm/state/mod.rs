@@ -2,9 +2,9 @@
 //! the running deployments.
 
 mod arm;
-mod polls;
-mod running;
+mod polled_operations;
+mod running_deployments;
 
 pub(super) use self::arm::Arm;
-pub(super) use self::polls::{Polled, Polling};
-pub(super) use self::running::{Guard, Running, UnderWay};
+pub(super) use self::polled_operations::{PolledOperations, Polling};
+pub(super) use self::running_deployments::{Guard, RunningDeployments, RunningSnapshot};

@@ -96,7 +96,7 @@ pub(super) struct Written {
 }
 
 impl Document {
-    pub(super) fn of(template: &Value) -> Result<Self, TemplateError> {
+    pub(super) fn parse(template: &Value) -> Result<Self, TemplateError> {
         let path = "properties.template";
         let members = template.as_object().ok_or_else(|| {
             TemplateError::Content(format!(
@@ -113,11 +113,11 @@ impl Document {
             ("extensions", "Extensions of a template"),
         ] {
             if members.get(member).is_some_and(|value| !is_nothing(value)) {
-                return Err(TemplateError::NotServed(format!("{what} ('{member}')")));
+                return Err(TemplateError::Unsupported(format!("{what} ('{member}')")));
             }
         }
         if let Some(version) = members.get("languageVersion").filter(|version| *version != "1.0") {
-            return Err(TemplateError::NotServed(format!(
+            return Err(TemplateError::Unsupported(format!(
                 "The language version {version} of a template"
             )));
         }
@@ -142,7 +142,7 @@ impl Document {
         let listed = match members.get("resources") {
             Some(Value::Array(resources)) => resources,
             Some(Value::Object(_)) => {
-                return Err(TemplateError::NotServed("Symbolic names of resources".to_owned()));
+                return Err(TemplateError::Unsupported("Symbolic names of resources".to_owned()));
             }
             _ => return Err(required("resources", path)),
         };
@@ -181,7 +181,7 @@ fn collect(
         }
         for member in ["subscriptionId", "resourceGroup", "existing", "import"] {
             if members.contains_key(member) {
-                return Err(TemplateError::NotServed(format!("'{member}' of a resource")));
+                return Err(TemplateError::Unsupported(format!("'{member}' of a resource")));
             }
         }
         let children = members.remove("resources");
@@ -211,7 +211,7 @@ fn has_copy(value: &Value) -> bool {
 }
 
 fn copy() -> TemplateError {
-    TemplateError::NotServed("A loop in a template ('copy')".to_owned())
+    TemplateError::Unsupported("A loop in a template ('copy')".to_owned())
 }
 
 /// The schema says which scope a template is for.
@@ -221,7 +221,7 @@ fn check_schema(schema: &str) -> Result<(), TemplateError> {
         "deploymenttemplate.json" => Ok(()),
         "subscriptiondeploymenttemplate.json"
         | "managementgroupdeploymenttemplate.json"
-        | "tenantdeploymenttemplate.json" => Err(TemplateError::NotServed(format!(
+        | "tenantdeploymenttemplate.json" => Err(TemplateError::Unsupported(format!(
             "A template that is not for a resource group ('{schema}')"
         ))),
         _ => Err(TemplateError::Schema(schema.to_owned())),

@@ -44,20 +44,20 @@ pub enum ExpressionError {
     TooDeep,
     /// The evaluated template is too large.
     #[error("The template is too large once its language expressions are evaluated.")]
-    TooMuch,
+    TooLarge,
     /// There is no function of this name.
     #[error(
         "The template function '{0}' is not valid. Please see https://aka.ms/arm-functions for usage details."
     )]
-    NoFunction(String),
+    UnknownFunction(String),
     /// Azure has this function; this emulator does not support it.
     #[error("The template function '{0}' is not supported by this emulator.")]
-    NotServed(String),
+    Unsupported(String),
     /// The function is not allowed here.
     #[error(
         "The template function '{0}' is not expected at this location. Please see https://aka.ms/arm-functions for usage details."
     )]
-    NotHere(String),
+    NotAllowedHere(String),
     /// The function does not take these arguments.
     #[error("Unable to evaluate template language function '{function}': {problem}")]
     Arguments {
@@ -70,20 +70,20 @@ pub enum ExpressionError {
     #[error(
         "The template parameter '{0}' is not found. Please see https://aka.ms/arm-create-parameter-file for usage details."
     )]
-    NoParameter(String),
+    UnknownParameter(String),
     /// There is no variable of this name.
     #[error(
         "The template variable '{0}' is not found. Please see https://aka.ms/arm-syntax-variables for usage details."
     )]
-    NoVariable(String),
+    UnknownVariable(String),
     /// A parameter or variable depends on itself.
     #[error("The value of '{0}' refers to itself in a circle.")]
-    Circle(String),
+    Cycle(String),
     /// An object has no such property.
     #[error(
         "The language expression property '{name}' doesn't exist, available properties are '{available}'. Please see https://aka.ms/arm-functions for usage details."
     )]
-    NoProperty {
+    UnknownProperty {
         /// The requested property.
         name: String,
         /// The properties that exist.
@@ -103,7 +103,7 @@ pub enum ExpressionError {
     #[error(
         "The language expression property '{key}' can't be evaluated, because its value is of type '{kind}'."
     )]
-    NoParts {
+    NoMembers {
         /// The requested property or index.
         key: String,
         /// The type of the value.
@@ -118,7 +118,7 @@ pub enum ExpressionError {
     #[error(
         "The template reference '{0}' is not valid: could not find template resource or resource copy with this name. Please see https://aka.ms/arm-function-reference for usage details."
     )]
-    NoReference(String),
+    UnknownReference(String),
     /// A reference by id, without an API version, to a resource that is not in the template.
     #[error(
         "The API version is required in the reference to '{0}', which is not defined in the template. Please see https://aka.ms/arm-function-reference for usage details."
@@ -168,7 +168,7 @@ pub enum TemplateError {
     #[error(
         "Deployment template validation failed: 'The value for the template parameter '{0}' is not provided. Please see https://aka.ms/arm-create-parameter-file for usage details.'."
     )]
-    NoValue(String),
+    MissingValue(String),
     /// Values are given for unknown parameters.
     #[error(
         "Deployment template validation failed: 'The template parameters '{given}' in the parameters file are not valid; they are not present in the original template and can therefore not be provided at deployment time. The only supported parameters for this template are '{known}'. Please see https://aka.ms/arm-pass-parameter-values for usage details.'."
@@ -220,12 +220,12 @@ pub enum TemplateError {
     #[error(
         "Deployment template validation failed: 'The resource '{0}' is defined multiple times in a template. Please see https://aka.ms/arm-syntax-resources for usage details.'."
     )]
-    Twice(String),
+    DuplicateResource(String),
     /// `dependsOn` names a resource that is not in the template.
     #[error(
         "Deployment template validation failed: 'The resource '{0}' is not defined in the template. Please see https://aka.ms/arm-syntax for usage details.'."
     )]
-    NoDependency(String),
+    UnknownDependency(String),
     /// Resources depend on each other in a cycle.
     #[error(
         "Deployment template validation failed: 'Circular dependency detected on resource: '{0}'. Please see https://aka.ms/arm-syntax-resources for usage details.'."
@@ -233,7 +233,7 @@ pub enum TemplateError {
     CircularDependency(String),
     /// Azure supports this; this emulator does not.
     #[error("{0} is not supported by this emulator.")]
-    NotServed(String),
+    Unsupported(String),
     /// The template exceeds a limit.
     #[error(
         "Deployment template validation failed: 'The number of template {what} limit exceeded. Limit: '{limit}' and actual: '{actual}'.'."
@@ -254,7 +254,7 @@ impl TemplateError {
         match self {
             Self::Content(_) => "InvalidRequestContent",
             // Our own code: Azure supports this.
-            Self::NotServed(_) => "NotSupported",
+            Self::Unsupported(_) => "NotSupported",
             _ => "InvalidTemplate",
         }
     }

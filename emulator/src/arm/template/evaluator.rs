@@ -1,21 +1,23 @@
 //! Evaluates expressions.
 //!
 //! Parameters and variables are evaluated once, when first used. Depth and size of the results are limited; otherwise a
-//! template of a few lines could grow without end. Functions that only compute are in [`functions`](super::functions);
-//! this file has the functions that use the template, its deployment or resources.
+//! template of a few lines could grow without end. Functions that only compute are in [`functions`](super::functions),
+//! and those that need a resource in [`lookup_functions`](super::lookup_functions); this file has the functions that
+//! use the template or its deployment.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
+use super::access::access;
 use super::error::ExpressionError;
+use super::evaluation_error::EvalError;
 use super::expression::{Expression, Text};
-use super::facts::{Facts, Known, Need};
 use super::functions::{self, kind_of};
-use super::ids;
-use super::part::part;
-use super::source::{Declared, Halt, Place, Source};
+use super::lookup::LookupResults;
+use super::scope::DeploymentScope;
+use super::source::{DeclaredResource, Phase, Source};
 
 /// The maximum depth of nested evaluations: values in values, calls in calls, variables of variables.
 const MAX_DEPTH: usize = 160;
@@ -28,14 +30,14 @@ const MAX_SIZE: usize = 16 << 20;
 
 /// Evaluates the expressions of one template.
 pub(super) struct Evaluator<'a> {
-    facts: &'a Facts,
-    known: Option<&'a Known>,
-    resources: Vec<Declared<'a>>,
+    scope: &'a DeploymentScope,
+    pub(super) lookups: Option<&'a LookupResults>,
+    pub(super) resources: Vec<DeclaredResource<'a>>,
     parameters: HashMap<String, Source<'a>>,
     variables: HashMap<String, Source<'a>>,
-    done: RefCell<HashMap<(Kind, String), Value>>,
-    open: RefCell<Vec<(Kind, String)>>,
-    place: Cell<Place>,
+    evaluated: RefCell<HashMap<(Kind, String), Value>>,
+    in_progress: RefCell<Vec<(Kind, String)>>,
+    pub(super) phase: Cell<Phase>,
     depth: Cell<usize>,
     size: Cell<usize>,
     /// The number of GUIDs made so far, so that each is different.
@@ -49,44 +51,48 @@ enum Kind {
 }
 
 impl<'a> Evaluator<'a> {
-    pub(super) fn new(facts: &'a Facts) -> Self {
+    pub(super) fn new(scope: &'a DeploymentScope) -> Self {
         Self {
-            facts,
-            known: None,
+            scope,
+            lookups: None,
             resources: Vec::new(),
             parameters: HashMap::new(),
             variables: HashMap::new(),
-            done: RefCell::default(),
-            open: RefCell::default(),
-            place: Cell::new(Place::Static),
+            evaluated: RefCell::default(),
+            in_progress: RefCell::default(),
+            phase: Cell::new(Phase::Planning),
             depth: Cell::new(0),
             size: Cell::new(0),
             guids: Cell::new(0),
         }
     }
 
-    pub(super) fn parameter(&mut self, name: &str, source: Source<'a>) {
+    pub(super) fn add_parameter(&mut self, name: &str, source: Source<'a>) {
         self.parameters.insert(name.to_lowercase(), source);
     }
 
-    pub(super) fn variables(&mut self, variables: &'a Map<String, Value>) {
+    pub(super) fn add_variables(&mut self, variables: &'a Map<String, Value>) {
         let sources = variables
             .iter()
-            .map(|(name, value)| (name.to_lowercase(), Source::Written(value, Place::Static)));
+            .map(|(name, value)| (name.to_lowercase(), Source::Expression(value, Phase::Planning)));
         self.variables.extend(sources);
     }
 
     /// Adds the resources and the lookups made so far.
-    pub(super) fn running(&mut self, resources: Vec<Declared<'a>>, known: &'a Known) {
+    pub(super) fn set_resources(
+        &mut self,
+        resources: Vec<DeclaredResource<'a>>,
+        lookups: &'a LookupResults,
+    ) {
         self.resources = resources;
-        self.known = Some(known);
+        self.lookups = Some(lookups);
     }
 
-    /// The value of a part of the template at this place.
-    pub(super) fn value(&self, written: &Value, place: Place) -> Result<Value, Halt> {
-        let before = self.place.replace(place);
-        let value = self.of_value(written);
-        self.place.set(before);
+    /// The value of a part of the template in this phase.
+    pub(super) fn value(&self, written: &Value, phase: Phase) -> Result<Value, EvalError> {
+        let before = self.phase.replace(phase);
+        let value = self.evaluate_value(written);
+        self.phase.set(before);
         let value = value?;
         // The parts were counted already; the whole may still be nested too deeply.
         functions::size_of(&value, MAX_VALUE_DEPTH).ok_or(ExpressionError::TooDeep)?;
@@ -99,32 +105,34 @@ impl<'a> Evaluator<'a> {
     }
 
     /// The value of a parameter.
-    pub(super) fn parameter_value(&self, name: &str) -> Result<Value, Halt> {
-        self.named(Kind::Parameter, name)
+    pub(super) fn parameter_value(&self, name: &str) -> Result<Value, EvalError> {
+        self.named_value(Kind::Parameter, name)
     }
 
-    fn of_value(&self, written: &Value) -> Result<Value, Halt> {
+    fn evaluate_value(&self, written: &Value) -> Result<Value, EvalError> {
         let _level = self.enter()?;
         match written {
-            Value::String(text) => match Text::of(text)? {
+            Value::String(text) => match Text::parse(text)? {
                 Text::Literal(text) => self.sized(Value::String(text)),
-                Text::Expression(expression) => self.of_expression(&expression),
+                Text::Expression(expression) => self.evaluate_expression(&expression),
             },
             Value::Array(values) => {
-                let values = values.iter().map(|value| self.of_value(value));
+                let values = values.iter().map(|value| self.evaluate_value(value));
                 Ok(Value::Array(values.collect::<Result<_, _>>()?))
             }
             Value::Object(members) => {
                 let mut object = Map::new();
                 for (key, value) in members {
-                    let key = match Text::of(key)? {
+                    let key = match Text::parse(key)? {
                         Text::Literal(text) => text,
-                        Text::Expression(expression) => match self.of_expression(&expression)? {
-                            Value::String(text) => text,
-                            other => return Err(ExpressionError::Key(kind_of(&other)).into()),
-                        },
+                        Text::Expression(expression) => {
+                            match self.evaluate_expression(&expression)? {
+                                Value::String(text) => text,
+                                other => return Err(ExpressionError::Key(kind_of(&other)).into()),
+                            }
+                        }
                     };
-                    object.insert(key, self.of_value(value)?);
+                    object.insert(key, self.evaluate_value(value)?);
                 }
                 Ok(Value::Object(object))
             }
@@ -132,7 +140,7 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    pub(super) fn of_expression(&self, expression: &Expression) -> Result<Value, Halt> {
+    pub(super) fn evaluate_expression(&self, expression: &Expression) -> Result<Value, EvalError> {
         let _level = self.enter()?;
         match expression {
             Expression::Text(text) => Ok(Value::String(text.clone())),
@@ -142,20 +150,20 @@ impl<'a> Evaluator<'a> {
                 self.sized(value)
             }
             Expression::Access { of, steps } => {
-                let mut value = self.of_expression(of)?;
+                let mut value = self.evaluate_expression(of)?;
                 for step in steps {
-                    let key = self.of_expression(step)?;
-                    value = part(value, &key)?;
+                    let key = self.evaluate_expression(step)?;
+                    value = access(value, &key)?;
                 }
                 Ok(value)
             }
         }
     }
 
-    fn call(&self, name: &str, arguments: &[Expression]) -> Result<Value, Halt> {
+    fn call(&self, name: &str, arguments: &[Expression]) -> Result<Value, EvalError> {
         let lower = name.to_lowercase();
         let wrong = |problem: &str| {
-            Halt::Error(ExpressionError::Arguments {
+            EvalError::Invalid(ExpressionError::Arguments {
                 function: name.to_owned(),
                 problem: problem.to_owned(),
             })
@@ -165,18 +173,18 @@ impl<'a> Evaluator<'a> {
             let [condition, yes, no] = arguments else {
                 return Err(wrong("it takes a condition and two values."));
             };
-            return match self.of_expression(condition)? {
-                Value::Bool(true) => self.of_expression(yes),
-                Value::Bool(false) => self.of_expression(no),
+            return match self.evaluate_expression(condition)? {
+                Value::Bool(true) => self.evaluate_expression(yes),
+                Value::Bool(false) => self.evaluate_expression(no),
                 _ => Err(wrong("its first argument must be of type 'Boolean'.")),
             };
         }
         let values: Vec<Value> = arguments
             .iter()
-            .map(|argument| self.of_expression(argument))
+            .map(|argument| self.evaluate_expression(argument))
             .collect::<Result<_, _>>()?;
-        let facts = self.facts;
-        let alone = |value: &Value| {
+        let scope = self.scope;
+        let without_arguments = |value: &Value| {
             if values.is_empty() { Ok(value.clone()) } else { Err(wrong("it takes no arguments.")) }
         };
         match lower.as_str() {
@@ -184,143 +192,66 @@ impl<'a> Evaluator<'a> {
                 let [Value::String(named)] = values.as_slice() else {
                     return Err(wrong("it takes one name."));
                 };
-                if lower == "variables" && self.place.get() == Place::Default {
-                    return Err(ExpressionError::NotHere(name.to_owned()).into());
+                if lower == "variables" && self.phase.get() == Phase::ParameterDefault {
+                    return Err(ExpressionError::NotAllowedHere(name.to_owned()).into());
                 }
                 let kind = if lower == "parameters" { Kind::Parameter } else { Kind::Variable };
-                self.named(kind, named)
+                self.named_value(kind, named)
             }
-            "subscription" => alone(&facts.subscription),
-            "tenant" => alone(&facts.tenant),
-            "resourcegroup" => alone(&facts.group),
-            "deployment" => alone(&facts.deployment),
-            "environment" => alone(&facts.environment),
-            "utcnow" | "newguid" if self.place.get() != Place::Default => {
-                Err(ExpressionError::NotHere(name.to_owned()).into())
+            "subscription" => without_arguments(&scope.subscription),
+            "tenant" => without_arguments(&scope.tenant),
+            "resourcegroup" => without_arguments(&scope.group),
+            "deployment" => without_arguments(&scope.deployment),
+            "environment" => without_arguments(&scope.environment),
+            "utcnow" | "newguid" if self.phase.get() != Phase::ParameterDefault => {
+                Err(ExpressionError::NotAllowedHere(name.to_owned()).into())
             }
             "newguid" => {
                 let nth = self.guids.get();
                 self.guids.set(nth + 1);
-                alone(&Value::String(functions::guid(&[&facts.seed, &nth.to_string()])))
+                without_arguments(&Value::String(functions::guid(&[&scope.seed, &nth.to_string()])))
             }
-            "utcnow" => functions::utc_now(facts.now, &values).map_err(|problem| wrong(&problem)),
+            "utcnow" => functions::utc_now(scope.now, &values).map_err(|problem| wrong(&problem)),
             "reference" => self.reference(name, &values),
             _ if lower.starts_with("list") && lower.len() > 4 => self.list(name, &values),
-            _ => match functions::call(&lower, &values, facts) {
+            _ => match functions::call(&lower, &values, scope) {
                 Some(result) => result.map_err(|problem| wrong(&problem)),
-                None if functions::is_azures(&lower) => {
-                    Err(ExpressionError::NotServed(name.to_owned()).into())
+                None if functions::is_unsupported(&lower) => {
+                    Err(ExpressionError::Unsupported(name.to_owned()).into())
                 }
-                None => Err(ExpressionError::NoFunction(name.to_owned()).into()),
+                None => Err(ExpressionError::UnknownFunction(name.to_owned()).into()),
             },
         }
     }
 
-    fn named(&self, kind: Kind, name: &str) -> Result<Value, Halt> {
+    fn named_value(&self, kind: Kind, name: &str) -> Result<Value, EvalError> {
         let key = (kind, name.to_lowercase());
-        if let Some(value) = self.done.borrow().get(&key) {
+        if let Some(value) = self.evaluated.borrow().get(&key) {
             return Ok(value.clone());
         }
         let sources = match kind {
             Kind::Parameter => &self.parameters,
             Kind::Variable => &self.variables,
         };
-        let (written, place) = match (sources.get(&key.1), kind) {
-            (Some(Source::Given(value)), _) => return Ok((*value).clone()),
-            (Some(Source::Written(written, place)), _) => (*written, *place),
+        let (written, phase) = match (sources.get(&key.1), kind) {
+            (Some(Source::Value(value)), _) => return Ok((*value).clone()),
+            (Some(Source::Expression(written, phase)), _) => (*written, *phase),
             (None, Kind::Parameter) => {
-                return Err(ExpressionError::NoParameter(name.to_owned()).into());
+                return Err(ExpressionError::UnknownParameter(name.to_owned()).into());
             }
             (None, Kind::Variable) => {
-                return Err(ExpressionError::NoVariable(name.to_owned()).into());
+                return Err(ExpressionError::UnknownVariable(name.to_owned()).into());
             }
         };
-        if self.open.borrow().contains(&key) {
-            return Err(ExpressionError::Circle(name.to_owned()).into());
+        if self.in_progress.borrow().contains(&key) {
+            return Err(ExpressionError::Cycle(name.to_owned()).into());
         }
-        self.open.borrow_mut().push(key.clone());
-        let value = self.value(written, place);
-        self.open.borrow_mut().pop();
+        self.in_progress.borrow_mut().push(key.clone());
+        let value = self.value(written, phase);
+        self.in_progress.borrow_mut().pop();
         let value = value?;
-        self.done.borrow_mut().insert(key, value.clone());
+        self.evaluated.borrow_mut().insert(key, value.clone());
         Ok(value)
-    }
-
-    /// `reference(nameOrId, [version], ['Full'])`.
-    fn reference(&self, name: &str, values: &[Value]) -> Result<Value, Halt> {
-        if self.place.get() != Place::Running {
-            return Err(ExpressionError::NotHere(name.to_owned()).into());
-        }
-        let texts = texts(name, values)?;
-        let (named, version, form) = match texts.as_slice() {
-            [named] => (*named, None, None),
-            [named, version] => (*named, Some(*version), None),
-            [named, version, form] => (*named, Some(*version), Some(*form)),
-            _ => return Err(takes(name, "it takes a name or an id, a version and 'Full'.")),
-        };
-        let is_full = form.is_some_and(|form| form.eq_ignore_ascii_case("full"));
-        if form.is_some() && !is_full {
-            return Err(takes(name, "its third argument can only be 'Full'."));
-        }
-        let (id, api_version) = self.referred(named, version)?;
-        let need = Need::Resource { id: id.clone(), api_version: api_version.clone() };
-        let document = self.look_up(need)?;
-        if !is_full {
-            return Ok(document
-                .get("properties")
-                .cloned()
-                .unwrap_or_else(|| Value::Object(Map::new())));
-        }
-        let mut full = document.as_object().cloned().unwrap_or_default();
-        full.insert("apiVersion".to_owned(), api_version.into());
-        full.insert("resourceId".to_owned(), id.clone().into());
-        if let Some(group) = ids::group_of(&id) {
-            full.insert("resourceGroupName".to_owned(), group.into());
-        }
-        if let Some(subscription) = ids::subscription_of(&id) {
-            full.insert("subscriptionId".to_owned(), subscription.into());
-        }
-        Ok(Value::Object(full))
-    }
-
-    /// `listCredentials(nameOrId, version, [body])`, and others like it.
-    fn list(&self, name: &str, values: &[Value]) -> Result<Value, Halt> {
-        if self.place.get() != Place::Running {
-            return Err(ExpressionError::NotHere(name.to_owned()).into());
-        }
-        let (named, version, body) = match values {
-            [Value::String(named), Value::String(version)] => (named, version, None),
-            [Value::String(named), Value::String(version), body] => (named, version, Some(body)),
-            _ => return Err(takes(name, "it takes a name or an id, a version and a body.")),
-        };
-        let (id, api_version) = self.referred(named, Some(version))?;
-        let body = body.filter(|body| !body.is_null()).map(Value::to_string);
-        self.look_up(Need::List { id, function: name.to_owned(), api_version, body })
-    }
-
-    /// The id and API version of a referenced resource, by its name in the template or its id.
-    fn referred(&self, named: &str, version: Option<&str>) -> Result<(String, String), Halt> {
-        let is_id = named.starts_with('/');
-        let declared = self
-            .resources
-            .iter()
-            .find(|declared| ids::same(if is_id { declared.id } else { declared.name }, named));
-        match (declared, version) {
-            (Some(declared), version) => {
-                let version = version.unwrap_or(declared.api_version);
-                Ok((declared.id.to_owned(), version.to_owned()))
-            }
-            (None, Some(version)) if is_id => Ok((named.to_owned(), version.to_owned())),
-            (None, None) if is_id => Err(ExpressionError::NoApiVersion(named.to_owned()).into()),
-            (None, _) => Err(ExpressionError::NoReference(named.to_owned()).into()),
-        }
-    }
-
-    fn look_up(&self, need: Need) -> Result<Value, Halt> {
-        match self.known.and_then(|known| known.get(&need)) {
-            Some(value) => Ok(value.clone()),
-            None => Err(Halt::Needs(need)),
-        }
     }
 
     /// Goes one level deeper, until the returned guard is dropped.
@@ -333,11 +264,11 @@ impl<'a> Evaluator<'a> {
     }
 
     /// Counts a value; an error if the total is too large or the value is nested too deeply.
-    fn sized(&self, value: Value) -> Result<Value, Halt> {
+    fn sized(&self, value: Value) -> Result<Value, EvalError> {
         let size = functions::size_of(&value, MAX_VALUE_DEPTH).ok_or(ExpressionError::TooDeep)?;
         let size = self.size.get().saturating_add(size);
         self.size.set(size);
-        if size > MAX_SIZE { Err(ExpressionError::TooMuch.into()) } else { Ok(value) }
+        if size > MAX_SIZE { Err(ExpressionError::TooLarge.into()) } else { Ok(value) }
     }
 }
 
@@ -347,16 +278,4 @@ impl Drop for Level<'_> {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
     }
-}
-
-fn takes(function: &str, problem: &str) -> Halt {
-    let (function, problem) = (function.to_owned(), problem.to_owned());
-    ExpressionError::Arguments { function, problem }.into()
-}
-
-fn texts<'v>(function: &str, values: &'v [Value]) -> Result<Vec<&'v str>, Halt> {
-    let texts = values.iter().map(|value| {
-        value.as_str().ok_or_else(|| takes(function, "its arguments must be of type 'String'."))
-    });
-    texts.collect()
 }

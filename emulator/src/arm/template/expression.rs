@@ -42,7 +42,7 @@ pub enum Text {
 
 impl Text {
     /// Parses a string.
-    pub fn of(text: &str) -> Result<Self, ExpressionError> {
+    pub fn parse(text: &str) -> Result<Self, ExpressionError> {
         let Some(inner) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) else {
             return Ok(Self::Literal(text.to_owned()));
         };
@@ -243,7 +243,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Expression {
-        match Text::of(text) {
+        match Text::parse(text) {
             Ok(Text::Expression(expression)) => expression,
             other => panic!("{text}: {other:?}"),
         }
@@ -270,7 +270,7 @@ mod tests {
             (" [x]", " [x]"),
             ("[", "["),
         ] {
-            assert_eq!(Text::of(written), Ok(Text::Literal(meant.to_owned())), "{written}");
+            assert_eq!(Text::parse(written), Ok(Text::Literal(meant.to_owned())), "{written}");
         }
     }
 
@@ -301,7 +301,7 @@ mod tests {
 
     #[test]
     fn invalid_expressions_are_refused_with_azures_messages() {
-        for (written, words) in [
+        for (written, message) in [
             (
                 "[concat('a']",
                 "Unable to parse language expression 'concat('a'': expected token 'RightParenthesis' and actual 'EndOfData'.",
@@ -319,7 +319,7 @@ mod tests {
                 "Unable to parse language expression ''a': expected token 'Quote' and actual 'EndOfData'.",
             ),
         ] {
-            assert_eq!(Text::of(written).unwrap_err().to_string(), words);
+            assert_eq!(Text::parse(written).unwrap_err().to_string(), message);
         }
         for written in [
             "[]",
@@ -333,7 +333,7 @@ mod tests {
             "[-]",
             "[\"a\"]",
         ] {
-            assert!(Text::of(written).is_err(), "{written}");
+            assert!(Text::parse(written).is_err(), "{written}");
         }
     }
 
@@ -344,23 +344,23 @@ mod tests {
         let long = format!("[a(){}]", ".b".repeat(10_000));
         let too_long = format!("['{}']", "x".repeat(MAX_LENGTH));
 
-        assert!(Text::of(&deep).is_ok());
-        assert_eq!(Text::of(&too_deep), Err(ExpressionError::TooDeep));
-        assert!(Text::of(&long).is_ok());
-        assert!(matches!(Text::of(&too_long), Err(ExpressionError::TooLong { .. })));
+        assert!(Text::parse(&deep).is_ok());
+        assert_eq!(Text::parse(&too_deep), Err(ExpressionError::TooDeep));
+        assert!(Text::parse(&long).is_ok());
+        assert!(matches!(Text::parse(&too_long), Err(ExpressionError::TooLong { .. })));
     }
 
     proptest! {
         #[test]
         fn no_text_panics(text in "\\[([a-c'\\(\\)\\[\\]\\.,?0-9 -]|\\PC){0,60}\\]") {
-            let _ = Text::of(&text);
+            let _ = Text::parse(&text);
         }
 
         #[test]
         fn every_text_can_be_written_as_a_quoted_one(inner in "\\PC{0,40}") {
             let written = format!("['{}']", inner.replace('\'', "''"));
 
-            prop_assert_eq!(Text::of(&written), Ok(Text::Expression(text(&inner))));
+            prop_assert_eq!(Text::parse(&written), Ok(Text::Expression(text(&inner))));
         }
     }
 }

@@ -21,13 +21,13 @@ pub(super) fn id_under(scope: &str, kind: &str, names: &[&str]) -> Option<String
 }
 
 /// The form of an id, name or type that is used for comparison: lower case, without slashes at the end.
-pub(super) fn folded(text: &str) -> String {
+pub(super) fn normalized(text: &str) -> String {
     text.trim_end_matches('/').to_lowercase()
 }
 
 /// Whether two ids, names or types are the same; letter case is ignored.
 pub(super) fn same(left: &str, right: &str) -> bool {
-    folded(left) == folded(right)
+    normalized(left) == normalized(right)
 }
 
 /// The resource group in an id.

@@ -15,7 +15,7 @@ pub(super) fn order(after: &[Vec<usize>]) -> Result<Vec<usize>, usize> {
                     .is_none_or(|others| others.iter().all(|other| is_done(&done, *other)))
         };
         let Some(next) = (0..after.len()).find(is_ready) else {
-            return Err(in_circle(after, &done));
+            return Err(index_in_cycle(after, &done));
         };
         order.push(next);
         if let Some(done) = done.get_mut(next) {
@@ -26,7 +26,7 @@ pub(super) fn order(after: &[Vec<usize>]) -> Result<Vec<usize>, usize> {
 }
 
 /// An index in a dependency cycle, given that no remaining resource is ready.
-fn in_circle(after: &[Vec<usize>], done: &[bool]) -> usize {
+fn index_in_cycle(after: &[Vec<usize>], done: &[bool]) -> usize {
     let waits = |at: usize| done.get(at) == Some(&false);
     let mut at = (0..after.len()).find(|at| waits(*at)).unwrap_or_default();
     // After as many steps as there are resources, the walk is inside the cycle.
@@ -38,7 +38,7 @@ fn in_circle(after: &[Vec<usize>], done: &[bool]) -> usize {
 }
 
 /// The error for a dependency cycle, with the id of a resource in it.
-pub(super) fn circle(id: &str) -> TemplateError {
+pub(super) fn cycle_error(id: &str) -> TemplateError {
     TemplateError::CircularDependency(id.to_owned())
 }
 

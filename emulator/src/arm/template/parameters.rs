@@ -1,15 +1,16 @@
 //! The parameters of a template: their declarations and given values, and whether the two fit.
 //!
-//! Given values are used as they are: an expression in one is plain text. Default values are evaluated and may name
+//! FunctionResult values are used as they are: an expression in one is plain text. Default values are evaluated and may name
 //! other parameters. No answer and no message contains the value of a secure parameter.
 
 use serde_json::{Map, Value, json};
 
 use super::error::TemplateError;
+use super::evaluation_error::EvalError;
 use super::evaluator::Evaluator;
-use super::facts::Facts;
 use super::functions::kind_of;
-use super::source::{Halt, Place, Source};
+use super::scope::DeploymentScope;
+use super::source::{Phase, Source};
 
 /// The types that a parameter or an output can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,7 +66,7 @@ impl Type {
         }
     }
 
-    pub(super) fn takes(self, value: &Value) -> bool {
+    pub(super) fn accepts(self, value: &Value) -> bool {
         match self {
             Self::String | Self::SecureString => value.is_string(),
             Self::Int => value.is_i64(),
@@ -98,29 +99,29 @@ impl Parameter {
 pub(super) fn resolve(
     declared: &Map<String, Value>,
     given: &Map<String, Value>,
-    facts: &Facts,
+    scope: &DeploymentScope,
 ) -> Result<Vec<Parameter>, TemplateError> {
     let given = given_values(declared, given)?;
-    let mut evaluator = Evaluator::new(facts);
+    let mut evaluator = Evaluator::new(scope);
     for (name, declaration) in declared {
         let value = given.iter().find(|(other, _)| same(other, name)).map(|(_, value)| *value);
         match (value, declaration.get("defaultValue")) {
-            (Some(value), _) => evaluator.parameter(name, Source::Given(value)),
+            (Some(value), _) => evaluator.add_parameter(name, Source::Value(value)),
             (None, Some(default)) => {
-                evaluator.parameter(name, Source::Written(default, Place::Default));
+                evaluator.add_parameter(name, Source::Expression(default, Phase::ParameterDefault));
             }
             (None, None) if declaration.get("nullable") == Some(&Value::Bool(true)) => {
-                evaluator.parameter(name, Source::Given(&Value::Null));
+                evaluator.add_parameter(name, Source::Value(&Value::Null));
             }
-            (None, None) => return Err(TemplateError::NoValue(name.clone())),
+            (None, None) => return Err(TemplateError::MissingValue(name.clone())),
         }
     }
     let checked = declared.iter().map(|(name, declaration)| {
         let kind = kind_in(declaration, &format!("properties.template.parameters.{name}"))?;
-        let value = evaluator.parameter_value(name).map_err(|halt| match halt {
-            Halt::Error(error) => TemplateError::from(error),
+        let value = evaluator.parameter_value(name).map_err(|error| match error {
+            EvalError::Invalid(error) => TemplateError::from(error),
             // Default values need no lookups: functions that look something up are refused there.
-            Halt::Needs(_) => TemplateError::NoValue(name.clone()),
+            EvalError::NeedsLookup(_) => TemplateError::MissingValue(name.clone()),
         })?;
         let parameter = Parameter { name: name.clone(), kind, value };
         check(&parameter, declaration)?;
@@ -168,7 +169,7 @@ fn given_values<'a>(
         })?;
         match (members.get("value"), members.get("reference")) {
             (_, Some(reference)) if !reference.is_null() => {
-                return Err(TemplateError::NotServed(format!(
+                return Err(TemplateError::Unsupported(format!(
                     "The reference of the parameter '{name}' to a secret of a key vault"
                 )));
             }
@@ -184,7 +185,7 @@ fn check(parameter: &Parameter, declaration: &Value) -> Result<(), TemplateError
     if value.is_null() && declaration.get("nullable") == Some(&Value::Bool(true)) {
         return Ok(());
     }
-    if !kind.takes(value) {
+    if !kind.accepts(value) {
         return Err(TemplateError::ParameterType {
             expected: kind.expected(),
             actual: kind_of(value),

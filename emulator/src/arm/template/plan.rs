@@ -1,7 +1,7 @@
 //! A planned template: its resources in order, each with a body, and its outputs.
 //!
 //! Deployments make a plan before they send any request. The plan checks everything that can be known then: parameters,
-//! names, conditions, dependencies. Bodies and outputs may need properties of resources and then return a [`Need`](super::Need).
+//! names, conditions, dependencies. Bodies and outputs may need properties of resources and then return a [`Lookup`](super::Lookup).
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,23 +10,25 @@ use serde_json::{Map, Value, json};
 
 use super::document::{Document, MAX_DEPENDENCIES, Written};
 use super::error::{ExpressionError, TemplateError};
+use super::evaluation_error::{EvalError, PlanError};
 use super::evaluator::Evaluator;
-use super::facts::{Facts, Known};
 use super::functions::kind_of;
-use super::ids::folded;
-use super::names::Names;
-use super::order::{circle, order};
+use super::ids::normalized;
+use super::lookup::LookupResults;
+use super::order::{cycle_error, order};
 use super::parameters::{self, Parameter};
 use super::references::references;
-use super::resource::{Resource, Unready, body_of, in_name, resource};
-use super::source::{Declared, Halt, Place, Source};
+use super::resource::{Resource, body_of, name_error, resource};
+use super::resource_index::ResourceIndex;
+use super::scope::DeploymentScope;
+use super::source::{DeclaredResource, Phase, Source};
 
 /// The maximum size, in bytes, of everything evaluated for one template, over all resources and repeated evaluations.
 const MAX_EVALUATED: usize = 256 << 20;
 
 /// A template that can be deployed.
 pub struct Plan {
-    facts: Facts,
+    scope: DeploymentScope,
     variables: Map<String, Value>,
     outputs: Map<String, Value>,
     parameters: Vec<Parameter>,
@@ -44,24 +46,25 @@ impl std::fmt::Debug for Plan {
 
 impl Plan {
     /// Plans a template with these parameter values. `given` is `{"name": {"value": …}}`.
-    pub fn of(
+    pub fn new(
         template: &Value,
         given: &Map<String, Value>,
-        facts: Facts,
+        scope: DeploymentScope,
     ) -> Result<Self, TemplateError> {
-        let document = Document::of(template)?;
-        let parameters = parameters::resolve(&document.parameters, given, &facts)?;
+        let document = Document::parse(template)?;
+        let parameters = parameters::resolve(&document.parameters, given, &scope)?;
         let mut plan = Self {
-            facts,
+            scope,
             variables: document.variables,
             outputs: document.outputs,
             parameters,
             resources: Vec::new(),
             evaluated: AtomicUsize::new(0),
         };
-        let mut found = plan.named(document.resources)?;
+        let mut found = plan.resources_with_ids(document.resources)?;
         let waits = plan.dependencies(&found)?;
-        let order = order(&waits).map_err(|at| circle(found.get(at).map_or("", |one| &one.id)))?;
+        let order =
+            order(&waits).map_err(|at| cycle_error(found.get(at).map_or("", |one| &one.id)))?;
         let places: HashMap<usize, usize> =
             order.iter().enumerate().map(|(place, at)| (*at, place)).collect();
         for (resource, others) in found.iter_mut().zip(&waits) {
@@ -78,8 +81,8 @@ impl Plan {
     }
 
     /// Where and when it is deployed.
-    pub fn facts(&self) -> &Facts {
-        &self.facts
+    pub fn scope(&self) -> &DeploymentScope {
+        &self.scope
     }
 
     /// The parameters with their types and values; secure ones have no value.
@@ -89,44 +92,45 @@ impl Plan {
     }
 
     /// The body of a resource's request to its provider.
-    pub fn body(&self, resource: &Resource, known: &Known) -> Result<Value, Unready> {
-        let evaluator = self.running(known);
+    pub fn body(&self, resource: &Resource, lookups: &LookupResults) -> Result<Value, PlanError> {
+        let evaluator = self.deployment_evaluator(lookups);
         let body = body_of(resource, &evaluator);
-        self.count(&evaluator).map_err(|error| {
-            Unready::Error(TemplateError::InResource { id: resource.id.clone(), error })
+        self.add_size(&evaluator).map_err(|error| {
+            PlanError::Invalid(TemplateError::InResource { id: resource.id.clone(), error })
         })?;
         body
     }
 
     /// The outputs, as shown in answers.
-    pub fn outputs(&self, known: &Known) -> Result<Value, Unready> {
-        let evaluator = self.running(known);
-        let outputs = self.outputs_of(&evaluator);
-        self.count(&evaluator).map_err(|error| Unready::Error(error.into()))?;
+    pub fn outputs(&self, lookups: &LookupResults) -> Result<Value, PlanError> {
+        let evaluator = self.deployment_evaluator(lookups);
+        let outputs = self.evaluate_outputs(&evaluator);
+        self.add_size(&evaluator).map_err(|error| PlanError::Invalid(error.into()))?;
         outputs
     }
 
-    fn outputs_of(&self, evaluator: &Evaluator<'_>) -> Result<Value, Unready> {
+    fn evaluate_outputs(&self, evaluator: &Evaluator<'_>) -> Result<Value, PlanError> {
         let mut outputs = Map::new();
         for (name, declaration) in &self.outputs {
             let wrong = |problem: String| {
-                Unready::Error(TemplateError::Output { name: name.clone(), problem })
+                PlanError::Invalid(TemplateError::Output { name: name.clone(), problem })
             };
-            let value_of = |written: &Value, place| {
-                evaluator.value(written, place).map_err(|halt| match halt {
-                    Halt::Needs(need) => Unready::Needs(need),
-                    Halt::Error(error) => wrong(error.to_string()),
+            let value_of = |written: &Value, phase| {
+                evaluator.value(written, phase).map_err(|error| match error {
+                    EvalError::NeedsLookup(lookup) => PlanError::NeedsLookup(lookup),
+                    EvalError::Invalid(error) => wrong(error.to_string()),
                 })
             };
             let path = format!("properties.template.outputs.{name}");
-            let kind = parameters::kind_in(declaration, &path).map_err(Unready::Error)?;
+            let kind = parameters::kind_in(declaration, &path).map_err(PlanError::Invalid)?;
             if let Some(condition) = declaration.get("condition")
-                && value_of(condition, Place::Static)? == Value::Bool(false)
+                && value_of(condition, Phase::Planning)? == Value::Bool(false)
             {
                 continue;
             }
-            let value = value_of(declaration.get("value").unwrap_or(&Value::Null), Place::Running)?;
-            if !kind.takes(&value) {
+            let value =
+                value_of(declaration.get("value").unwrap_or(&Value::Null), Phase::Deployment)?;
+            if !kind.accepts(&value) {
                 return Err(wrong(format!(
                     "its value is of type '{}', and '{}' is expected.",
                     kind_of(&value),
@@ -144,41 +148,44 @@ impl Plan {
     }
 
     /// Adds to the evaluated size. Fails if the total for this template is too large.
-    fn count(&self, evaluator: &Evaluator<'_>) -> Result<(), ExpressionError> {
+    fn add_size(&self, evaluator: &Evaluator<'_>) -> Result<(), ExpressionError> {
         let before = self.evaluated.fetch_add(evaluator.size(), Ordering::Relaxed);
-        if before > MAX_EVALUATED { Err(ExpressionError::TooMuch) } else { Ok(()) }
+        if before > MAX_EVALUATED { Err(ExpressionError::TooLarge) } else { Ok(()) }
     }
 
-    fn evaluator(&self) -> Evaluator<'_> {
-        let mut evaluator = Evaluator::new(&self.facts);
+    fn planning_evaluator(&self) -> Evaluator<'_> {
+        let mut evaluator = Evaluator::new(&self.scope);
         for parameter in &self.parameters {
-            evaluator.parameter(&parameter.name, Source::Given(&parameter.value));
+            evaluator.add_parameter(&parameter.name, Source::Value(&parameter.value));
         }
-        evaluator.variables(&self.variables);
+        evaluator.add_variables(&self.variables);
         evaluator
     }
 
-    fn running<'a>(&'a self, known: &'a Known) -> Evaluator<'a> {
-        let mut evaluator = self.evaluator();
-        let declared = self.resources.iter().map(|resource| Declared {
+    fn deployment_evaluator<'a>(&'a self, lookups: &'a LookupResults) -> Evaluator<'a> {
+        let mut evaluator = self.planning_evaluator();
+        let declared = self.resources.iter().map(|resource| DeclaredResource {
             id: &resource.id,
             name: &resource.name,
             api_version: &resource.api_version,
         });
-        evaluator.running(declared.collect(), known);
+        evaluator.set_resources(declared.collect(), lookups);
         evaluator
     }
 
     /// The resources with their names and ids, in the template's order.
-    fn named(&self, written: Vec<Written>) -> Result<Vec<Resource>, TemplateError> {
-        let evaluator = self.evaluator();
+    fn resources_with_ids(&self, written: Vec<Written>) -> Result<Vec<Resource>, TemplateError> {
+        let evaluator = self.planning_evaluator();
         let mut found: Vec<Resource> = Vec::new();
         let mut ids = BTreeSet::new();
         for Written { members, parent } in written {
             let parent = parent.and_then(|at| found.get(at));
-            let resource = resource(&evaluator, &self.facts, members, parent)?;
-            if !ids.insert(folded(&resource.id)) {
-                return Err(TemplateError::Twice(format!("{}/{}", resource.kind, resource.name)));
+            let resource = resource(&evaluator, &self.scope, members, parent)?;
+            if !ids.insert(normalized(&resource.id)) {
+                return Err(TemplateError::DuplicateResource(format!(
+                    "{}/{}",
+                    resource.kind, resource.name
+                )));
             }
             found.push(resource);
         }
@@ -187,31 +194,32 @@ impl Plan {
 
     /// The dependencies of each resource: its `dependsOn`, and the references in its properties.
     fn dependencies(&self, found: &[Resource]) -> Result<Vec<Vec<usize>>, TemplateError> {
-        let evaluator = self.evaluator();
-        let names = Names::of(found);
+        let evaluator = self.planning_evaluator();
+        let names = ResourceIndex::new(found);
         let (mut all, mut count) = (Vec::new(), 0);
         for resource in found {
             let mut waits = BTreeSet::new();
             let written = resource.written.get("dependsOn").cloned().unwrap_or_default();
             let value = evaluator
-                .value(&written, Place::Static)
-                .map_err(|halt| in_name(&resource.name, halt))?;
+                .value(&written, Phase::Planning)
+                .map_err(|error| name_error(&resource.name, error))?;
             for named in value.as_array().into_iter().flatten() {
                 let named = named.as_str().ok_or_else(|| {
                     TemplateError::Content(
                         "The items of 'dependsOn' must be of type 'String'".to_owned(),
                     )
                 })?;
-                let meant = names.meant(named);
-                let meant = meant.ok_or_else(|| TemplateError::NoDependency(named.to_owned()))?;
-                waits.extend(meant);
+                let found = names.find(named);
+                let found =
+                    found.ok_or_else(|| TemplateError::UnknownDependency(named.to_owned()))?;
+                waits.extend(found);
             }
             let mut referred = BTreeSet::new();
             let properties = resource.written.get("properties").unwrap_or(&Value::Null);
             references(&evaluator, properties, &mut referred);
             // As in Azure, a reference by id adds no dependency; `dependsOn` must name it.
             let by_name = referred.iter().filter(|named| !named.starts_with('/'));
-            waits.extend(by_name.filter_map(|named| names.meant(named)).flatten());
+            waits.extend(by_name.filter_map(|named| names.find(named)).flatten());
             let is_included = |at: &usize| found.get(*at).is_some_and(|other| other.is_included);
             let waits: Vec<usize> = waits.into_iter().filter(is_included).collect();
             count += waits.len();

@@ -10,7 +10,7 @@ use super::expression::{Expression, Text};
 /// The references of a value at run time: the first argument of each such call, if it can be evaluated before.
 pub(super) fn references(evaluator: &Evaluator<'_>, written: &Value, found: &mut BTreeSet<String>) {
     let mut in_text = |text: &str| {
-        if let Ok(Text::Expression(expression)) = Text::of(text) {
+        if let Ok(Text::Expression(expression)) = Text::parse(text) {
             in_expression(evaluator, &expression, found);
         }
     };
@@ -36,7 +36,7 @@ fn in_expression(evaluator: &Evaluator<'_>, expression: &Expression, found: &mut
         Expression::Call { name, arguments } => {
             let name = name.to_lowercase();
             if name == "reference" || (name.starts_with("list") && name.len() > 4) {
-                let named = arguments.first().map(|first| evaluator.of_expression(first));
+                let named = arguments.first().map(|first| evaluator.evaluate_expression(first));
                 if let Some(Ok(Value::String(named))) = named {
                     found.insert(named);
                 }

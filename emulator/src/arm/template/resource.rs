@@ -3,11 +3,12 @@
 use serde_json::{Map, Value};
 
 use super::error::{ExpressionError, TemplateError};
+use super::evaluation_error::{EvalError, PlanError};
 use super::evaluator::Evaluator;
-use super::facts::{Facts, Need};
 use super::functions::kind_of;
 use super::ids::id_under;
-use super::source::{Halt, Place};
+use super::scope::DeploymentScope;
+use super::source::Phase;
 
 /// The members of a resource that only the deployment uses; its provider does not get them.
 const NOT_IN_BODY: &[&str] = &[
@@ -23,15 +24,6 @@ const NOT_IN_BODY: &[&str] = &[
     "metadata",
     "asserts",
 ];
-
-/// Why a body or the outputs are not available.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unready {
-    /// A lookup is needed. After it, the caller can try again.
-    Needs(Need),
-    /// The template is invalid.
-    Error(TemplateError),
-}
 
 /// A resource of a template.
 #[derive(Clone, Debug)]
@@ -74,17 +66,17 @@ impl Resource {
 }
 
 /// The body of a resource's request to its provider.
-pub(super) fn body_of(resource: &Resource, evaluator: &Evaluator<'_>) -> Result<Value, Unready> {
+pub(super) fn body_of(resource: &Resource, evaluator: &Evaluator<'_>) -> Result<Value, PlanError> {
     let mut body = Map::new();
     for (member, written) in &resource.written {
         if NOT_IN_BODY.contains(&member.to_lowercase().as_str()) {
             continue;
         }
-        let place = if member == "properties" { Place::Running } else { Place::Static };
-        let value = evaluator.value(written, place).map_err(|halt| match halt {
-            Halt::Needs(need) => Unready::Needs(need),
-            Halt::Error(error) => {
-                Unready::Error(TemplateError::InResource { id: resource.id.clone(), error })
+        let phase = if member == "properties" { Phase::Deployment } else { Phase::Planning };
+        let value = evaluator.value(written, phase).map_err(|error| match error {
+            EvalError::NeedsLookup(lookup) => PlanError::NeedsLookup(lookup),
+            EvalError::Invalid(error) => {
+                PlanError::Invalid(TemplateError::InResource { id: resource.id.clone(), error })
             }
         })?;
         if !value.is_null() {
@@ -95,11 +87,11 @@ pub(super) fn body_of(resource: &Resource, evaluator: &Evaluator<'_>) -> Result<
 }
 
 /// The error for an invalid expression in the name of a resource.
-pub(super) fn in_name(name: &str, halt: Halt) -> TemplateError {
-    let error = match halt {
-        Halt::Error(error) => error,
+pub(super) fn name_error(name: &str, error: EvalError) -> TemplateError {
+    let error = match error {
+        EvalError::Invalid(error) => error,
         // Functions that look something up are refused here.
-        Halt::Needs(_) => ExpressionError::NotHere("reference".to_owned()),
+        EvalError::NeedsLookup(_) => ExpressionError::NotAllowedHere("reference".to_owned()),
     };
     TemplateError::InName { name: name.to_owned(), error }
 }
@@ -107,14 +99,14 @@ pub(super) fn in_name(name: &str, halt: Halt) -> TemplateError {
 /// A resource with its names and its id, from the template. `parent` is the resource that it is written in.
 pub(super) fn resource(
     evaluator: &Evaluator<'_>,
-    facts: &Facts,
+    scope: &DeploymentScope,
     written: Map<String, Value>,
     parent: Option<&Resource>,
 ) -> Result<Resource, TemplateError> {
     let as_written = written.get("name").and_then(Value::as_str).unwrap_or_default();
     let value = |member: &str| {
         let written = written.get(member).unwrap_or(&Value::Null);
-        evaluator.value(written, Place::Static).map_err(|halt| in_name(as_written, halt))
+        evaluator.value(written, Phase::Planning).map_err(|error| name_error(as_written, error))
     };
     let text = |member: &str| match value(member)? {
         Value::String(text) if !text.is_empty() => Ok(text),
@@ -139,8 +131,8 @@ pub(super) fn resource(
         }
     };
     let group =
-        format!("/subscriptions/{}/resourceGroups/{}", facts.subscription_id, facts.group_name);
-    let scope = match value("scope")? {
+        format!("/subscriptions/{}/resourceGroups/{}", scope.subscription_id, scope.group_name);
+    let resource_scope = match value("scope")? {
         Value::Null => group,
         Value::String(scope) if scope.starts_with('/') => scope,
         Value::String(scope) => format!("{group}/providers/{scope}"),
@@ -151,7 +143,7 @@ pub(super) fn resource(
         }
     };
     let names: Vec<&str> = name.split('/').collect();
-    let Some(id) = id_under(&scope, &kind, &names) else {
+    let Some(id) = id_under(&resource_scope, &kind, &names) else {
         return Err(TemplateError::Segments { name, kind });
     };
     Ok(Resource { id, kind, name, api_version, is_included, after: Vec::new(), written })

@@ -1,46 +1,28 @@
-//! The input of the evaluator, by place and name, and why it stops without a value.
+//! The input of the evaluator: named values, resources, and when each is evaluated.
 
 use serde_json::Value;
 
-use super::error::ExpressionError;
-use super::facts::Need;
-
-/// Why an evaluation stopped.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Halt {
-    /// A lookup is needed first.
-    Needs(Need),
-    /// The expression is invalid.
-    Error(ExpressionError),
-}
-
-impl From<ExpressionError> for Halt {
-    fn from(error: ExpressionError) -> Self {
-        Self::Error(error)
-    }
-}
-
-/// The place of an expression: not every function is allowed everywhere.
+/// When an expression is evaluated. Not every function is allowed in every phase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Phase {
     /// The default value of a parameter.
-    Default,
+    ParameterDefault,
     /// Everything that is known before the deployment starts.
-    Static,
+    Planning,
     /// The properties of a resource, and outputs.
-    Running,
+    Deployment,
 }
 
-/// A named value that is not evaluated yet.
+/// A named value of a template.
 pub(super) enum Source<'a> {
     /// The value itself; nothing in it is evaluated.
-    Given(&'a Value),
-    /// An expression to evaluate at this place.
-    Written(&'a Value, Place),
+    Value(&'a Value),
+    /// An expression to evaluate in this phase.
+    Expression(&'a Value, Phase),
 }
 
 /// A resource of the template, as references find it.
-pub(super) struct Declared<'a> {
+pub(super) struct DeclaredResource<'a> {
     pub(super) id: &'a str,
     pub(super) name: &'a str,
     pub(super) api_version: &'a str,

@@ -17,7 +17,7 @@ pub(in crate::arm::registries) fn check(body: &Value) -> Result<(), Refusal> {
                 path: property.path,
                 only,
                 feature,
-                instead: property.words,
+                instead: property.description,
             });
         }
     }

@@ -6,7 +6,7 @@ pub(in crate::arm::registries) struct Property {
     pub(super) path: &'static str,
     pub(super) treatment: Treatment,
     /// Its effect, what it reports, or the alternative, as plain sentences.
-    pub(super) words: &'static str,
+    pub(super) description: &'static str,
 }
 
 /// How a property is treated.
@@ -28,20 +28,20 @@ pub(in crate::arm::registries) enum Treatment {
 }
 
 impl Property {
-    pub(super) const fn acted_on(path: &'static str, words: &'static str) -> Self {
-        Self { path, treatment: Treatment::ActedOn, words }
+    pub(super) const fn acted_on(path: &'static str, description: &'static str) -> Self {
+        Self { path, treatment: Treatment::ActedOn, description }
     }
 
-    pub(super) const fn inert(path: &'static str, words: &'static str) -> Self {
-        Self { path, treatment: Treatment::Inert, words }
+    pub(super) const fn inert(path: &'static str, description: &'static str) -> Self {
+        Self { path, treatment: Treatment::Inert, description }
     }
 
     pub(super) const fn only(
         path: &'static str,
         value: &'static str,
         feature: &'static str,
-        words: &'static str,
+        description: &'static str,
     ) -> Self {
-        Self { path, treatment: Treatment::Only { value, feature }, words }
+        Self { path, treatment: Treatment::Only { value, feature }, description }
     }
 }

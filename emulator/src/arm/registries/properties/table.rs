@@ -91,7 +91,7 @@ pub(super) const PROPERTIES: &[Property] = &[
     Property {
         path: "properties.policies.trustPolicy.status",
         treatment: Treatment::RefusedElsewhere,
-        words: "Only `disabled` is accepted. Nothing signs or verifies images. A registry with a customer-managed key refuses it with `BlockedForEncryptionEnabledRegistry`, as Azure does.",
+        description: "Only `disabled` is accepted. Nothing signs or verifies images. A registry with a customer-managed key refuses it with `BlockedForEncryptionEnabledRegistry`, as Azure does.",
     },
     Property::inert(
         "properties.policies.trustPolicy.type",
@@ -235,7 +235,7 @@ pub(super) const PARTS: &[(&str, &[Property])] = &[
             Property {
                 path: "properties.credentials.certificates",
                 treatment: Treatment::RefusedElsewhere,
-                words: "Only an empty list is accepted. A token logs in with its name and a password.",
+                description: "Only an empty list is accepted. A token logs in with its name and a password.",
             },
             Property::inert("properties.creationDate", "Reports when the token was created."),
             Property::inert("properties.provisioningState", "Reports `Succeeded`."),

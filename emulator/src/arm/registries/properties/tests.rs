@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use super::check::check;
 use super::property::{Property, Treatment};
 use super::table::{ADDED, PARTS, PROPERTIES};
-use crate::arm::path::ABSENT;
+use crate::arm::path::UNSUPPORTED_SEGMENTS;
 
 /// A body with one value at a path.
 fn with(path: &str, value: &Value) -> Value {
@@ -31,9 +31,9 @@ fn treated(treatment: Treatment) -> (&'static str, String) {
 
 fn rendered(properties: &[Property]) -> String {
     let mut table = String::from("| property | treatment | what that means |\n|---|---|---|\n");
-    for Property { path, treatment, words } in properties {
+    for Property { path, treatment, description } in properties {
         let (treated, only) = treated(*treatment);
-        writeln!(table, "| `{path}` | {treated} | {only}{words} |").unwrap();
+        writeln!(table, "| `{path}` | {treated} | {only}{description} |").unwrap();
     }
     table
 }
@@ -49,8 +49,8 @@ fn tables() -> Vec<(String, String)> {
     }
     let mut absent =
         String::from("| resource or action | treatment | what there is instead |\n|---|---|---|\n");
-    for (name, kind, _) in ABSENT {
-        let (what, instead) = kind.words();
+    for (name, kind, _) in UNSUPPORTED_SEGMENTS {
+        let (what, instead) = kind.name_and_alternative();
         writeln!(
             absent,
             "| `registries/{name}` | refused | Sealyard does not emulate {what}. {instead} |"
@@ -118,7 +118,10 @@ fn no_property_is_listed_twice_and_every_sentence_ends() {
     assert_eq!(paths.len(), all.len());
     for property in all.iter().copied().chain(PARTS.iter().flat_map(|(_, properties)| *properties))
     {
-        assert!(property.words.ends_with('.') && !property.words.contains('|'), "{property:?}");
+        assert!(
+            property.description.ends_with('.') && !property.description.contains('|'),
+            "{property:?}"
+        );
     }
 }
 

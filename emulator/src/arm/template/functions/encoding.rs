@@ -5,14 +5,14 @@ use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
 
-use super::values::{Given, bounded, takes};
+use super::values::{FunctionResult, bounded, wrong_arguments};
 use crate::arm::template::text;
 
 /// The characters that are not escaped in a URI component.
 const COMPONENT: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-pub(super) fn call(name: &str, values: &[Value]) -> Option<Given> {
-    let make: fn(&str) -> Given = match name {
+pub(super) fn call(name: &str, values: &[Value]) -> Option<FunctionResult> {
+    let make: fn(&str) -> FunctionResult = match name {
         "json" => {
             |text| text::read(text).map_err(|error| format!("its text is not valid JSON: {error}."))
         }
@@ -38,7 +38,7 @@ pub(super) fn call(name: &str, values: &[Value]) -> Option<Given> {
     };
     Some(match values {
         [Value::String(text)] => make(text),
-        _ => Err(takes("one string", values)),
+        _ => Err(wrong_arguments("one string", values)),
     })
 }
 

@@ -8,12 +8,12 @@ use serde_json::Value;
 use sha1::{Digest as _, Sha1};
 use uuid::Uuid;
 
-use super::values::{Given, takes, written};
+use super::values::{FunctionResult, written, wrong_arguments};
 
 /// The namespace of `guid`.
 const NAMESPACE: Uuid = Uuid::from_u128(0x11fb_06fb_712d_4ddd_98c7_e71b_bd58_8830);
 
-pub(super) fn call(name: &str, values: &[Value]) -> Option<Given> {
+pub(super) fn call(name: &str, values: &[Value]) -> Option<FunctionResult> {
     let make = match name {
         "uniquestring" => unique,
         "guid" => guid,
@@ -25,7 +25,7 @@ pub(super) fn call(name: &str, values: &[Value]) -> Option<Given> {
         .map(written)
         .collect();
     if texts.is_empty() || texts.len() != values.len() {
-        return Some(Err(takes("strings", values)));
+        return Some(Err(wrong_arguments("strings", values)));
     }
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     Some(Ok(Value::String(make(&texts))))

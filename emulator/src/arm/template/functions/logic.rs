@@ -4,26 +4,28 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use super::values::{Given, takes};
+use super::values::{FunctionResult, wrong_arguments};
 
-pub(super) fn call(name: &str, values: &[Value]) -> Option<Given> {
+pub(super) fn call(name: &str, values: &[Value]) -> Option<FunctionResult> {
     let given = match (name, values) {
         ("true", []) => Ok(Value::Bool(true)),
         ("false", []) => Ok(Value::Bool(false)),
         ("null", []) => Ok(Value::Null),
-        ("true" | "false" | "null", _) => Err(takes("no arguments", values)),
+        ("true" | "false" | "null", _) => Err(wrong_arguments("no arguments", values)),
         ("and", _) => all(values).map(|all| Value::Bool(all.iter().all(|is| *is))),
         ("or", _) => all(values).map(|all| Value::Bool(all.iter().any(|is| *is))),
         ("not", [Value::Bool(is)]) => Ok(Value::Bool(!is)),
-        ("not", _) => Err(takes("one value of type 'Boolean'", values)),
+        ("not", _) => Err(wrong_arguments("one value of type 'Boolean'", values)),
         ("equals", [left, right]) => Ok(Value::Bool(is_equal(left, right))),
-        ("equals", _) => Err(takes("two values", values)),
+        ("equals", _) => Err(wrong_arguments("two values", values)),
         ("less", _) => order(values, Ordering::is_lt),
         ("lessorequals", _) => order(values, Ordering::is_le),
         ("greater", _) => order(values, Ordering::is_gt),
         ("greaterorequals", _) => order(values, Ordering::is_ge),
-        ("bool", [value]) => boolean(value).ok_or_else(|| takes("'true', 'false', 1 or 0", values)),
-        ("bool", _) => Err(takes("one value", values)),
+        ("bool", [value]) => {
+            boolean(value).ok_or_else(|| wrong_arguments("'true', 'false', 1 or 0", values))
+        }
+        ("bool", _) => Err(wrong_arguments("one value", values)),
         _ => return None,
     };
     Some(given)
@@ -31,7 +33,7 @@ pub(super) fn call(name: &str, values: &[Value]) -> Option<Given> {
 
 fn all(values: &[Value]) -> Result<Vec<bool>, String> {
     let all: Option<Vec<bool>> = values.iter().map(Value::as_bool).collect();
-    let wrong = || takes("at least two values of type 'Boolean'", values);
+    let wrong = || wrong_arguments("at least two values of type 'Boolean'", values);
     all.filter(|all| all.len() >= 2).ok_or_else(wrong)
 }
 
@@ -43,14 +45,14 @@ fn is_equal(left: &Value, right: &Value) -> bool {
     }
 }
 
-fn order(values: &[Value], holds: impl Fn(Ordering) -> bool) -> Given {
+fn order(values: &[Value], holds: impl Fn(Ordering) -> bool) -> FunctionResult {
     let ordering = match values {
         [Value::String(left), Value::String(right)] => left.cmp(right),
         [Value::Number(left), Value::Number(right)] => match (left.as_i64(), right.as_i64()) {
             (Some(left), Some(right)) => left.cmp(&right),
             _ => left.as_f64().unwrap_or_default().total_cmp(&right.as_f64().unwrap_or_default()),
         },
-        _ => return Err(takes("two numbers, or two strings", values)),
+        _ => return Err(wrong_arguments("two numbers, or two strings", values)),
     };
     Ok(Value::Bool(holds(ordering)))
 }

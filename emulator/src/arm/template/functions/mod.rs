@@ -5,6 +5,7 @@
 
 mod call;
 mod collections;
+mod dates;
 mod encoding;
 mod hash;
 mod logic;
@@ -12,12 +13,11 @@ mod numbers;
 mod resources;
 mod text;
 mod values;
-mod when;
 
-pub(super) use self::call::{call, is_azures};
+pub(super) use self::call::{call, is_unsupported};
+pub(super) use self::dates::utc_now;
 pub(super) use self::hash::guid;
 pub(super) use self::values::{kind_of, size_of};
-pub(super) use self::when::utc_now;
 
 #[cfg(test)]
 mod tests;

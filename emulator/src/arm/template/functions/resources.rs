@@ -2,12 +2,16 @@
 
 use serde_json::Value;
 
-use super::values::{Given, takes};
-use crate::arm::template::facts::Facts;
+use super::values::{FunctionResult, wrong_arguments};
 use crate::arm::template::ids::id_under;
+use crate::arm::template::scope::DeploymentScope;
 
-pub(super) fn call(name: &str, values: &[Value], facts: &Facts) -> Option<Given> {
-    let make: fn(&[&str], &Facts) -> Given = match name {
+pub(super) fn call(
+    name: &str,
+    values: &[Value],
+    scope: &DeploymentScope,
+) -> Option<FunctionResult> {
+    let make: fn(&[&str], &DeploymentScope) -> FunctionResult = match name {
         "resourceid" => in_group,
         "subscriptionresourceid" => in_subscription,
         "tenantresourceid" => |texts, _| under("", texts),
@@ -18,17 +22,17 @@ pub(super) fn call(name: &str, values: &[Value], facts: &Facts) -> Option<Given>
         _ => return None,
     };
     let texts: Option<Vec<&str>> = values.iter().map(Value::as_str).collect();
-    Some(texts.map_or_else(|| Err(takes("strings", values)), |texts| make(&texts, facts)))
+    Some(texts.map_or_else(|| Err(wrong_arguments("strings", values)), |texts| make(&texts, scope)))
 }
 
 /// The error if the number of names differs from the number of type segments.
 const NAMES: &str = "it takes a resource type with its namespace, and a name for each segment of the type after it.";
 
 /// `resourceId([subscription], [group], type, names…)`.
-fn in_group(texts: &[&str], facts: &Facts) -> Given {
+fn in_group(texts: &[&str], scope: &DeploymentScope) -> FunctionResult {
     let (subscription, group, rest) = match before_type(texts)? {
-        ([], rest) => (facts.subscription_id.as_str(), facts.group_name.as_str(), rest),
-        ([group], rest) => (facts.subscription_id.as_str(), *group, rest),
+        ([], rest) => (scope.subscription_id.as_str(), scope.group_name.as_str(), rest),
+        ([group], rest) => (scope.subscription_id.as_str(), *group, rest),
         ([subscription, group], rest) => (*subscription, *group, rest),
         _ => return Err(NAMES.to_owned()),
     };
@@ -36,9 +40,9 @@ fn in_group(texts: &[&str], facts: &Facts) -> Given {
 }
 
 /// `subscriptionResourceId([subscription], type, names…)`.
-fn in_subscription(texts: &[&str], facts: &Facts) -> Given {
+fn in_subscription(texts: &[&str], scope: &DeploymentScope) -> FunctionResult {
     let (subscription, rest) = match before_type(texts)? {
-        ([], rest) => (facts.subscription_id.as_str(), rest),
+        ([], rest) => (scope.subscription_id.as_str(), rest),
         ([subscription], rest) => (*subscription, rest),
         _ => return Err(NAMES.to_owned()),
     };
@@ -51,7 +55,7 @@ fn before_type<'v>(texts: &'v [&'v str]) -> Result<(&'v [&'v str], &'v [&'v str]
     texts.split_at_checked(at).ok_or_else(|| NAMES.to_owned())
 }
 
-fn under(scope: &str, texts: &[&str]) -> Given {
+fn under(scope: &str, texts: &[&str]) -> FunctionResult {
     let [kind, names @ ..] = texts else { return Err(NAMES.to_owned()) };
     id_under(scope, kind, names).map(Value::String).ok_or_else(|| {
         let wanted = kind.split('/').count().saturating_sub(1);

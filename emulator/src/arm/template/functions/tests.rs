@@ -1,21 +1,21 @@
 use serde_json::{Value, json};
 use time::macros::datetime;
 
-use super::super::tests::facts;
+use super::super::tests::scope;
 use super::call;
-use super::when::utc_now;
+use super::dates::utc_now;
 
 #[track_caller]
 fn check(name: &str, values: &Value, expected: &Value) {
     let values = values.as_array().unwrap();
-    let given = call(name, values, &facts()).unwrap_or_else(|| panic!("{name} is not there"));
+    let given = call(name, values, &scope()).unwrap_or_else(|| panic!("{name} is not there"));
     assert_eq!(given.as_ref(), Ok(expected), "{name} of {values:?}");
 }
 
 #[track_caller]
 fn refuse(name: &str, values: &Value) {
     let values = values.as_array().unwrap();
-    let given = call(name, values, &facts()).unwrap_or_else(|| panic!("{name} is not there"));
+    let given = call(name, values, &scope()).unwrap_or_else(|| panic!("{name} is not there"));
     let problem = given.expect_err(&format!("{name} of {values:?}"));
     assert!(problem.ends_with('.'), "{name}: {problem}");
 }

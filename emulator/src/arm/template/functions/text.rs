@@ -2,12 +2,12 @@
 
 use serde_json::Value;
 
-use super::values::{Given, bounded, count, takes, written};
+use super::values::{FunctionResult, bounded, count, written, wrong_arguments};
 
 /// Roughly the memory that a part of a string takes.
 const PART: usize = 64;
 
-pub(super) fn call(name: &str, values: &[Value]) -> Option<Given> {
+pub(super) fn call(name: &str, values: &[Value]) -> Option<FunctionResult> {
     let texts: Option<Vec<&str>> = values.iter().map(Value::as_str).collect();
     let texts = texts.unwrap_or_default();
     let given = match (name, values) {
@@ -27,30 +27,30 @@ pub(super) fn call(name: &str, values: &[Value]) -> Option<Given> {
             two(&texts, values, |text, end| text.to_lowercase().ends_with(&end.to_lowercase()))
         }
         ("string", [value]) => Ok(Value::String(written(value))),
-        ("string", _) => Err(takes("one value", values)),
+        ("string", _) => Err(wrong_arguments("one value", values)),
         _ => return None,
     };
     Some(given)
 }
 
-fn one(texts: &[&str], values: &[Value], make: impl Fn(&str) -> String) -> Given {
+fn one(texts: &[&str], values: &[Value], make: impl Fn(&str) -> String) -> FunctionResult {
     match texts {
         [text] => Ok(Value::String(make(text))),
-        _ => Err(takes("one string", values)),
+        _ => Err(wrong_arguments("one string", values)),
     }
 }
 
-fn two(texts: &[&str], values: &[Value], ask: impl Fn(&str, &str) -> bool) -> Given {
+fn two(texts: &[&str], values: &[Value], ask: impl Fn(&str, &str) -> bool) -> FunctionResult {
     match texts {
         [text, part] => Ok(Value::Bool(ask(text, part))),
-        _ => Err(takes("two strings", values)),
+        _ => Err(wrong_arguments("two strings", values)),
     }
 }
 
 /// `format('{0} of {1}', …)`. Of Azure's placeholders, only plain numbers are supported.
-fn format(values: &[Value]) -> Given {
+fn format(values: &[Value]) -> FunctionResult {
     let [Value::String(form), arguments @ ..] = values else {
-        return Err(takes("a string and values", values));
+        return Err(wrong_arguments("a string and values", values));
     };
     let (mut made, mut rest) = (String::new(), form.as_str());
     while let Some(at) = rest.find(['{', '}']) {
@@ -81,8 +81,8 @@ fn format(values: &[Value]) -> Given {
     Ok(Value::String(made))
 }
 
-fn replace(texts: &[&str], values: &[Value]) -> Given {
-    let [text, old, new] = texts else { return Err(takes("three strings", values)) };
+fn replace(texts: &[&str], values: &[Value]) -> FunctionResult {
+    let [text, old, new] = texts else { return Err(wrong_arguments("three strings", values)) };
     if old.is_empty() {
         return Err("its text to replace is empty.".to_owned());
     }
@@ -92,8 +92,8 @@ fn replace(texts: &[&str], values: &[Value]) -> Given {
 }
 
 /// `split(text, delimiter)`, or a list of delimiters.
-fn split(values: &[Value]) -> Given {
-    let wrong = || takes("a string, and a string or a list of strings", values);
+fn split(values: &[Value]) -> FunctionResult {
+    let wrong = || wrong_arguments("a string, and a string or a list of strings", values);
     let [Value::String(text), delimiters] = values else { return Err(wrong()) };
     let delimiters: Vec<&str> = match delimiters {
         Value::String(delimiter) => vec![delimiter],
@@ -110,9 +110,9 @@ fn split(values: &[Value]) -> Given {
     Ok(parts.into_iter().map(Value::from).collect())
 }
 
-fn join(values: &[Value]) -> Given {
+fn join(values: &[Value]) -> FunctionResult {
     let [Value::Array(parts), Value::String(delimiter)] = values else {
-        return Err(takes("a list and a string", values));
+        return Err(wrong_arguments("a list and a string", values));
     };
     let parts: Vec<String> = parts.iter().map(written).collect();
     let length: usize = parts.iter().map(String::len).sum();
@@ -120,11 +120,11 @@ fn join(values: &[Value]) -> Given {
     Ok(Value::String(parts.join(delimiter)))
 }
 
-fn substring(values: &[Value]) -> Given {
+fn substring(values: &[Value]) -> FunctionResult {
     let (text, start, length) = match values {
         [Value::String(text), start] => (text, count(start), Some(None)),
         [Value::String(text), start, length] => (text, count(start), count(length).map(Some)),
-        _ => return Err(takes("a string, a start and a length", values)),
+        _ => return Err(wrong_arguments("a string, a start and a length", values)),
     };
     let outside = "start and length must lie within its text.";
     let (start, length) = start.zip(length).ok_or(outside)?;
@@ -136,8 +136,9 @@ fn substring(values: &[Value]) -> Given {
     Ok(Value::String(text.chars().skip(start).take(length).collect()))
 }
 
-fn pad_left(values: &[Value]) -> Given {
-    let wrong = || takes("a string or a number, a length up to 16 and one character", values);
+fn pad_left(values: &[Value]) -> FunctionResult {
+    let wrong =
+        || wrong_arguments("a string or a number, a length up to 16 and one character", values);
     let (value, length, filler) = match values {
         [value @ (Value::String(_) | Value::Number(_)), length] => (value, length, ' '),
         [value @ (Value::String(_) | Value::Number(_)), length, Value::String(filler)] => {

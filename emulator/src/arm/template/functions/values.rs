@@ -6,7 +6,7 @@ use serde_json::Value;
 const MAX_TEXT: usize = 4 << 20;
 
 /// A function's result, or the problem with its arguments, as a sentence.
-pub(super) type Given = Result<Value, String>;
+pub(super) type FunctionResult = Result<Value, String>;
 
 /// Azure's name for the type of a value.
 pub(in super::super) fn kind_of(value: &Value) -> &'static str {
@@ -46,7 +46,7 @@ pub(super) fn bounded(length: usize) -> Result<(), String> {
 }
 
 /// The error for arguments that a function does not take.
-pub(super) fn takes(what: &str, values: &[Value]) -> String {
+pub(super) fn wrong_arguments(what: &str, values: &[Value]) -> String {
     let given: Vec<&str> = values.iter().map(kind_of).collect();
     let given =
         if given.is_empty() { "none".to_owned() } else { format!("'{}'", given.join(", ")) };

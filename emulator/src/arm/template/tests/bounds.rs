@@ -61,7 +61,7 @@ fn invalid_templates_are_refused_with_the_path_of_the_error() {
         refused(&json!({"parameters": {"p": {"type": "text", "defaultValue": 1}}}))
             .contains("properties.template.parameters.p.type")
     );
-    assert!(Plan::of(&json!("x"), &Map::new(), facts()).is_err());
+    assert!(Plan::new(&json!("x"), &Map::new(), scope()).is_err());
 }
 
 #[test]
@@ -75,13 +75,16 @@ fn a_few_lines_cannot_grow_without_end() {
             json!(format!("[createArray(variables('v{before}'), variables('v{before}'))]")),
         );
     }
-    let grown =
-        value_with(json!({"variables": variables}), "[variables('v29')]", &Known::default());
+    let grown = value_with(
+        json!({"variables": variables}),
+        "[variables('v29')]",
+        &LookupResults::default(),
+    );
     assert_eq!(
         grown,
-        Err(Unready::Error(TemplateError::Output {
+        Err(PlanError::Invalid(TemplateError::Output {
             name: "x".to_owned(),
-            problem: ExpressionError::TooMuch.to_string()
+            problem: ExpressionError::TooLarge.to_string()
         }))
     );
 
@@ -92,10 +95,11 @@ fn a_few_lines_cannot_grow_without_end() {
             json!([[[[format!("[toLower(variables('v{}'))]", at + 1)]]]]),
         );
     }
-    let deep = value_with(json!({"variables": variables}), "[variables('v0')]", &Known::default());
+    let deep =
+        value_with(json!({"variables": variables}), "[variables('v0')]", &LookupResults::default());
     assert_eq!(
         deep,
-        Err(Unready::Error(TemplateError::Output {
+        Err(PlanError::Invalid(TemplateError::Output {
             name: "x".to_owned(),
             problem: ExpressionError::TooDeep.to_string()
         }))
@@ -118,14 +122,14 @@ fn evaluated_values_are_no_deeper_than_parsed_ones() {
         let all: Vec<String> = (0..=last).map(|at| format!("[variables('v{at:03}')]")).collect();
         let mut members = members.clone();
         members["outputs"] = json!({"x": {"type": "array", "value": all}});
-        plan(&members, &json!({})).unwrap().outputs(&Known::default())
+        plan(&members, &json!({})).unwrap().outputs(&LookupResults::default())
     };
 
     let deep = up_to(MAX_DEPTH - 1);
     let too_deep = up_to(MAX_DEPTH);
 
     assert!(deep.is_ok(), "{deep:?}");
-    let Err(Unready::Error(error)) = too_deep else { panic!("{too_deep:?}") };
+    let Err(PlanError::Invalid(error)) = too_deep else { panic!("{too_deep:?}") };
     assert!(error.to_string().contains("too deep"), "{error}");
 }
 
@@ -139,9 +143,9 @@ fn long_lists_are_united_without_comparing_each_with_each() {
     let members = json!({"variables": variables});
     let text = format!("[length(union({}))]", all.join(", "));
 
-    assert_eq!(value_with(members.clone(), &text, &Known::default()), Ok(json!(200_000)));
+    assert_eq!(value_with(members.clone(), &text, &LookupResults::default()), Ok(json!(200_000)));
     let text = format!("[length(intersection({}, range(5, 10)))]", "variables('v0')");
-    assert_eq!(value_with(members, &text, &Known::default()), Ok(json!(10)));
+    assert_eq!(value_with(members, &text, &LookupResults::default()), Ok(json!(10)));
 }
 
 #[test]
@@ -161,15 +165,16 @@ fn the_total_of_resources_and_of_dependencies_is_limited() {
         plan(&json!({"resources": all.collect::<Vec<_>>()}), &json!({}))
     };
 
-    let bodies = many.resources().iter().map(|resource| many.body(resource, &Known::default()));
+    let bodies =
+        many.resources().iter().map(|resource| many.body(resource, &LookupResults::default()));
     let refused = bodies.filter(|body| {
-        let Err(Unready::Error(error)) = body else { return false };
+        let Err(PlanError::Invalid(error)) = body else { return false };
         error.to_string().contains("too large")
     });
     assert!((1..200).contains(&refused.count()));
 
     assert!(waiting(100).is_ok());
-    let error = words(waiting(200));
+    let error = message(waiting(200));
     assert!(error.contains("The number of template dependencies limit exceeded."), "{error}");
 }
 
@@ -177,9 +182,9 @@ fn the_total_of_resources_and_of_dependencies_is_limited() {
 fn a_long_text_is_not_split_into_more_than_fits() {
     let members = json!({"variables": {"v": "x,".repeat(100_000)}});
 
-    let split = value_with(members, "[split(variables('v'), ',')]", &Known::default());
+    let split = value_with(members, "[split(variables('v'), ',')]", &LookupResults::default());
 
-    let Err(Unready::Error(error)) = split else { panic!() };
+    let Err(PlanError::Invalid(error)) = split else { panic!() };
     assert!(error.to_string().contains("its result is too long"), "{error}");
 }
 
@@ -218,9 +223,9 @@ proptest! {
         });
         if let Ok(plan) = plan(&members, &json!({})) {
             for resource in plan.resources() {
-                let _ = plan.body(resource, &Known::default());
+                let _ = plan.body(resource, &LookupResults::default());
             }
-            let _ = plan.outputs(&Known::default());
+            let _ = plan.outputs(&LookupResults::default());
         }
     }
 

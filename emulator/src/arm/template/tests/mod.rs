@@ -10,8 +10,8 @@ use time::macros::datetime;
 use super::*;
 
 /// A resource group to deploy to.
-pub(super) fn facts() -> Facts {
-    Facts {
+pub(super) fn scope() -> DeploymentScope {
+    DeploymentScope {
         subscription_id: "sub".to_owned(),
         group_name: "Group".to_owned(),
         subscription: json!({"subscriptionId": "sub", "tenantId": "tenant"}),
@@ -38,23 +38,27 @@ fn template(members: &Value) -> Value {
 }
 
 fn plan(members: &Value, given: &Value) -> Result<Plan, TemplateError> {
-    Plan::of(&template(members), given.as_object().unwrap(), facts())
+    Plan::new(&template(members), given.as_object().unwrap(), scope())
 }
 
 /// The value of an expression in an output.
-fn value_with(members: Value, expression: &str, known: &Known) -> Result<Value, Unready> {
+fn value_with(
+    members: Value,
+    expression: &str,
+    lookups: &LookupResults,
+) -> Result<Value, PlanError> {
     let mut members = members;
     // An array, so that values of all types can be outputs.
     members["outputs"] = json!({"x": {"type": "array", "value": [expression]}});
-    let plan = plan(&members, &json!({})).map_err(Unready::Error)?;
-    plan.outputs(known).map(|outputs| outputs["x"]["value"][0].clone())
+    let plan = plan(&members, &json!({})).map_err(PlanError::Invalid)?;
+    plan.outputs(lookups).map(|outputs| outputs["x"]["value"][0].clone())
 }
 
-fn value(expression: &str) -> Result<Value, Unready> {
-    value_with(json!({}), expression, &Known::default())
+fn value(expression: &str) -> Result<Value, PlanError> {
+    value_with(json!({}), expression, &LookupResults::default())
 }
 
-fn words(result: Result<impl std::fmt::Debug, TemplateError>) -> String {
+fn message(result: Result<impl std::fmt::Debug, TemplateError>) -> String {
     result.unwrap_err().to_string()
 }
 
@@ -114,7 +118,7 @@ fn missing_items_are_refused_with_azures_messages() {
         ("[reference('/subscriptions/s/providers/N/a/x')]", "The API version is required"),
         ("[own.function()]", "The template function 'own.function' is not valid."),
     ] {
-        let Err(Unready::Error(error)) = value(expression) else { panic!("{expression}") };
+        let Err(PlanError::Invalid(error)) = value(expression) else { panic!("{expression}") };
         assert!(error.to_string().contains(expected), "{expression}: {error}");
         assert_eq!(error.code(), "InvalidTemplate");
     }
@@ -130,7 +134,7 @@ fn variables_may_use_each_other_but_not_in_a_circle() {
         "trip": "[variables('round')]",
         "asks": "[reference('x')]",
     }});
-    let ask = |expression| value_with(members.clone(), expression, &Known::default());
+    let ask = |expression| value_with(members.clone(), expression, &LookupResults::default());
 
     assert_eq!(ask("[variables('c')]"), Ok(json!("x")));
     assert_eq!(ask("[variables('b')]"), Ok(json!({"key": ["x"]})));
@@ -139,7 +143,7 @@ fn variables_may_use_each_other_but_not_in_a_circle() {
         ("[variables('asks')]", "'reference' is not expected at this location"),
         ("[variables('a')]", "it takes strings, or lists"),
     ] {
-        let Err(Unready::Error(error)) = ask(expression) else { panic!("{expression}") };
+        let Err(PlanError::Invalid(error)) = ask(expression) else { panic!("{expression}") };
         assert!(error.to_string().contains(expected), "{expression}: {error}");
     }
 }
@@ -153,12 +157,15 @@ fn outputs_have_their_types_and_secure_ones_no_value() {
     }});
     let wrong = json!({"outputs": {"a": {"type": "int", "value": "x"}}});
 
-    let outputs = plan(&members, &json!({})).unwrap().outputs(&Known::default());
-    let refused = plan(&wrong, &json!({})).unwrap().outputs(&Known::default());
+    let outputs = plan(&members, &json!({})).unwrap().outputs(&LookupResults::default());
+    let refused = plan(&wrong, &json!({})).unwrap().outputs(&LookupResults::default());
 
     assert_eq!(
         outputs,
         Ok(json!({"a": {"type": "String", "value": "a"}, "b": {"type": "SecureString"}}))
     );
-    assert!(matches!(refused, Err(Unready::Error(TemplateError::Output { .. }))), "{refused:?}");
+    assert!(
+        matches!(refused, Err(PlanError::Invalid(TemplateError::Output { .. }))),
+        "{refused:?}"
+    );
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{plan, words};
+use super::{message, plan};
 
 #[test]
 fn parameters_have_the_value_that_is_given_or_else_their_default() {
@@ -82,14 +82,16 @@ fn parameters_that_do_not_fit_are_refused_with_azures_messages() {
         ),
     ] {
         let given = json!({name: {"value": value}, "needed": {"value": "x"}});
-        let message = words(plan(&members, &given));
-        assert!(message.contains(expected), "{name}: {message}");
+        let refused = message(plan(&members, &given));
+        assert!(refused.contains(expected), "{name}: {refused}");
     }
     assert!(
-        words(plan(&members, &json!({})))
+        message(plan(&members, &json!({})))
             .contains("The value for the template parameter 'needed' is not provided.")
     );
-    assert!(words(plan(&members, &json!({"needed": {"value": null}}))).contains("is not provided"));
+    assert!(
+        message(plan(&members, &json!({"needed": {"value": null}}))).contains("is not provided")
+    );
     let vault = json!({"needed": {"reference": {"keyVault": {"id": "x"}, "secretName": "y"}}});
     assert_eq!(plan(&members, &vault).unwrap_err().code(), "NotSupported");
 }

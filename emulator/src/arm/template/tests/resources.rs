@@ -52,9 +52,9 @@ fn letter_case_does_not_matter_in_the_names_of_members() {
     let plan = plan(&members, &json!({})).unwrap();
 
     assert_eq!(ids(&plan), ["two", "one"]);
-    let body = plan.body(&plan.resources()[1], &Known::default());
+    let body = plan.body(&plan.resources()[1], &LookupResults::default());
     assert_eq!(body, Ok(json!({"properties": {"Kept": "x"}})));
-    assert_eq!(plan.outputs(&Known::default()).unwrap()["o"]["value"], "x");
+    assert_eq!(plan.outputs(&LookupResults::default()).unwrap()["o"]["value"], "x");
 }
 
 #[test]
@@ -68,20 +68,20 @@ fn cycles_and_missing_resources_are_refused() {
     let short = json!({"resources": [resource("N/a/b", "one", &json!({}))]});
 
     assert!(
-        words(plan(&circle, &json!({}))).contains(&format!(
+        message(plan(&circle, &json!({}))).contains(&format!(
             "Circular dependency detected on resource: '{GROUP}/providers/N/a/"
         ))
     );
     assert!(
-        words(plan(&nowhere, &json!({})))
+        message(plan(&nowhere, &json!({})))
             .contains("The resource 'two' is not defined in the template.")
     );
     assert!(
-        words(plan(&twice, &json!({})))
+        message(plan(&twice, &json!({})))
             .contains("The resource 'n/A/One' is defined multiple times")
     );
     assert!(
-        words(plan(&short, &json!({}))).contains(
+        message(plan(&short, &json!({}))).contains(
             "The template resource 'one' for type 'N/a/b' has incorrect segment lengths."
         )
     );
@@ -159,18 +159,18 @@ fn a_body_is_complete_once_its_lookups_are_made() {
     let plan = plan(&members, &json!({})).unwrap();
     let one = &plan.resources()[1];
     let id = format!("{GROUP}/providers/N/ids/id1");
-    let need = Need::Resource { id: id.clone(), api_version: "2018-11-30".to_owned() };
+    let lookup = Lookup::Resource { id: id.clone(), api_version: "2018-11-30".to_owned() };
 
-    let before = plan.body(one, &Known::default());
-    let mut known = Known::default();
-    known.insert(need.clone(), json!({"location": "here", "properties": {"clientId": "c"}}));
-    let after = plan.body(one, &known);
+    let before = plan.body(one, &LookupResults::default());
+    let mut lookups = LookupResults::default();
+    lookups.insert(lookup.clone(), json!({"location": "here", "properties": {"clientId": "c"}}));
+    let after = plan.body(one, &lookups);
 
     assert_eq!(
-        plan.body(&plan.resources()[0], &Known::default()),
+        plan.body(&plan.resources()[0], &LookupResults::default()),
         Ok(json!({"location": "eastus"}))
     );
-    assert_eq!(before, Err(Unready::Needs(need)));
+    assert_eq!(before, Err(PlanError::NeedsLookup(lookup)));
     assert_eq!(
         after,
         Ok(json!({
@@ -188,10 +188,10 @@ fn runtime_functions_are_allowed_only_in_properties_and_outputs() {
         let members = json!({"resources": [resource("N/a", "one", &value)]});
 
         let refused = plan(&members, &json!({}))
-            .map_err(Unready::Error)
-            .and_then(|plan| plan.body(&plan.resources()[0], &Known::default()));
+            .map_err(PlanError::Invalid)
+            .and_then(|plan| plan.body(&plan.resources()[0], &LookupResults::default()));
 
-        let Err(Unready::Error(error)) = refused else { panic!("{member}: {refused:?}") };
+        let Err(PlanError::Invalid(error)) = refused else { panic!("{member}: {refused:?}") };
         assert!(
             error
                 .to_string()
@@ -204,7 +204,7 @@ fn runtime_functions_are_allowed_only_in_properties_and_outputs() {
 #[test]
 fn list_functions_need_a_lookup_with_their_body() {
     let members = json!({"resources": [resource("N/a", "one", &json!({}))]});
-    let need = Need::List {
+    let lookup = Lookup::List {
         id: format!("{GROUP}/providers/N/a/one"),
         function: "listCredentials".to_owned(),
         api_version: "2020-01-01".to_owned(),
@@ -213,14 +213,14 @@ fn list_functions_need_a_lookup_with_their_body() {
     let expression =
         "[listCredentials('one', '2020-01-01', createObject('a', 1)).passwords[0].value]";
 
-    let before = value_with(members.clone(), expression, &Known::default());
-    let mut known = Known::default();
-    known.insert(need.clone(), json!({"passwords": [{"value": "p"}]}));
-    let after = value_with(members, expression, &known);
+    let before = value_with(members.clone(), expression, &LookupResults::default());
+    let mut lookups = LookupResults::default();
+    lookups.insert(lookup.clone(), json!({"passwords": [{"value": "p"}]}));
+    let after = value_with(members, expression, &lookups);
 
-    assert_eq!(before, Err(Unready::Needs(need)));
+    assert_eq!(before, Err(PlanError::NeedsLookup(lookup)));
     assert_eq!(after, Ok(json!("p")));
-    assert!(!format!("{known:?}").contains("\"p\""), "{known:?}");
+    assert!(!format!("{lookups:?}").contains("\"p\""), "{lookups:?}");
 }
 
 #[test]
@@ -236,15 +236,15 @@ fn a_template_of_a_registry_with_its_key_plans_three_resources_in_order() {
     });
     let identity =
         format!("{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id1");
-    let mut known = Known::default();
-    known.insert(
-        Need::Resource { id: identity.clone(), api_version: "2018-11-30".to_owned() },
+    let mut lookups = LookupResults::default();
+    lookups.insert(
+        Lookup::Resource { id: identity.clone(), api_version: "2018-11-30".to_owned() },
         json!({"properties": {"clientId": "client", "principalId": "principal"}}),
     );
 
-    let plan = Plan::of(template, given.as_object().unwrap(), facts()).unwrap();
+    let plan = Plan::new(template, given.as_object().unwrap(), scope()).unwrap();
     let bodies: Vec<Value> =
-        plan.resources().iter().map(|resource| plan.body(resource, &known).unwrap()).collect();
+        plan.resources().iter().map(|resource| plan.body(resource, &lookups).unwrap()).collect();
 
     assert_eq!(ids(&plan), ["id1", "registry1", "add"]);
     assert_eq!(bodies[0], json!({"location": "eastus"}));
@@ -274,5 +274,5 @@ fn a_template_of_a_registry_with_its_key_plans_three_resources_in_order() {
             },
         })
     );
-    assert_eq!(plan.outputs(&known).unwrap()["identity"]["value"], json!(identity));
+    assert_eq!(plan.outputs(&lookups).unwrap()["identity"]["value"], json!(identity));
 }

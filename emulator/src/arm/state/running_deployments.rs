@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 /// The running deployments. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(in crate::arm) struct Running(Arc<Shared>);
+pub(in crate::arm) struct RunningDeployments(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -31,19 +31,19 @@ struct Flags {
 /// The deployments that were running at a moment. Readers must take this before they read a deployment's row: if it was
 /// running here and its row has no end, it has not ended.
 #[derive(Debug)]
-pub(in crate::arm) struct UnderWay(HashSet<String>);
+pub(in crate::arm) struct RunningSnapshot(HashSet<String>);
 
 /// Marks a deployment as running until dropped.
 #[derive(Debug)]
 pub(in crate::arm) struct Guard {
-    running: Running,
+    running: RunningDeployments,
     id: String,
     flags: Arc<Flags>,
     /// Whether the deployment stays marked as running after the drop.
     is_kept: AtomicBool,
 }
 
-impl Running {
+impl RunningDeployments {
     /// Marks a deployment as running. `None`: it is running already. If its end is being written, this waits, so that a
     /// client that has read that it succeeded can deploy again at once.
     pub(in crate::arm) async fn begin(&self, id: &str) -> Option<Guard> {
@@ -78,8 +78,8 @@ impl Running {
     }
 
     /// All that are running now.
-    pub(in crate::arm) fn now(&self) -> UnderWay {
-        UnderWay(self.all().keys().cloned().collect())
+    pub(in crate::arm) fn snapshot(&self) -> RunningSnapshot {
+        RunningSnapshot(self.all().keys().cloned().collect())
     }
 
     /// Asks a deployment to stop. False: it is not running.
@@ -99,7 +99,7 @@ impl Running {
     }
 }
 
-impl UnderWay {
+impl RunningSnapshot {
     pub(in crate::arm) fn has(&self, id: &str) -> bool {
         self.0.contains(&id.to_lowercase())
     }
@@ -141,22 +141,22 @@ mod tests {
 
     #[tokio::test]
     async fn only_one_deployment_of_a_name_runs_and_it_can_be_stopped() {
-        let running = Running::default();
+        let running = RunningDeployments::default();
 
         let guard = running.begin("/G/one").await.unwrap();
 
         assert!(running.begin("/g/ONE").await.is_none());
-        assert!(running.now().has("/G/one") && !running.now().has("/g/two"));
+        assert!(running.snapshot().has("/G/one") && !running.snapshot().has("/g/two"));
         assert!(!guard.is_stopped());
         assert!(running.cancel("/g/One") && guard.is_stopped());
         drop(guard);
-        assert!(!running.now().has("/g/one") && !running.cancel("/g/one"));
+        assert!(!running.snapshot().has("/g/one") && !running.cancel("/g/one"));
         assert!(running.begin("/g/one").await.is_some());
     }
 
     #[tokio::test]
     async fn a_new_deployment_waits_while_the_end_of_the_old_one_is_written() {
-        let running = Running::default();
+        let running = RunningDeployments::default();
         let guard = running.begin("one").await.unwrap();
         guard.ending();
         let mut next = pin!(running.begin("one"));
@@ -169,7 +169,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_deployment_whose_end_was_not_written_is_still_running() {
-        let running = Running::default();
+        let running = RunningDeployments::default();
         let guard = running.begin("one").await.unwrap();
         guard.ending();
         let mut next = pin!(running.begin("one"));
@@ -179,6 +179,6 @@ mod tests {
         drop(guard);
 
         assert!(next.await.is_none());
-        assert!(running.now().has("one"));
+        assert!(running.snapshot().has("one"));
     }
 }

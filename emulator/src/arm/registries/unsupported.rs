@@ -10,7 +10,7 @@ use serde_json::json;
 use super::path::RegistryPath;
 use crate::arm::context::Context;
 use crate::arm::error::{ArmError, Refusal};
-use crate::arm::path::Absent;
+use crate::arm::path::UnsupportedFeature;
 use crate::arm::reply::{empty, json as reply};
 
 const READ: &str = "Microsoft.ContainerRegistry/registries/read";
@@ -20,7 +20,7 @@ const WRITE: &str = "Microsoft.ContainerRegistry/registries/write";
 pub(super) fn answer(
     context: &Context,
     at: &RegistryPath,
-    kind: Absent,
+    feature: UnsupportedFeature,
     name: Option<String>,
     method: &str,
 ) -> Result<Response, ArmError> {
@@ -34,14 +34,15 @@ pub(super) fn answer(
             context.require(READ, &at.scope()?)?;
             at.found(context)?;
             let name: String = name.chars().take(100).collect();
-            Err(Refusal::NoPart(format!("{}/{}/{name}", at.id(), kind.words().0)).into())
+            Err(Refusal::NoPart(format!("{}/{}/{name}", at.id(), feature.name_and_alternative().0))
+                .into())
         }
         // Azure says this of everything that does not exist.
         ("DELETE", Some(_)) => {
             context.require(WRITE, &at.scope()?)?;
             Ok(empty(StatusCode::NO_CONTENT))
         }
-        ("PUT" | "PATCH" | "POST", _) => refuse(context, at, kind),
+        ("PUT" | "PATCH" | "POST", _) => refuse(context, at, feature),
         (method, _) => Err(RequestError::MethodNotAllowed(method.to_owned()).into()),
     }
 }
@@ -50,10 +51,10 @@ pub(super) fn answer(
 pub(super) fn refuse(
     context: &Context,
     at: &RegistryPath,
-    kind: Absent,
+    feature: UnsupportedFeature,
 ) -> Result<Response, ArmError> {
     context.require(WRITE, &at.scope()?)?;
     at.found(context)?;
-    let (what, instead) = kind.words();
+    let (what, instead) = feature.name_and_alternative();
     Err(Refusal::NotEmulated(what, instead).into())
 }

@@ -13,17 +13,17 @@ use crate::arm::path::{DeploymentPart, RegistryPart, Target, is_purge, is_vault}
 /// The number of polls until an operation has ended.
 const POLLS: u32 = 2;
 /// How long an operation is in progress without polls, on the emulator's clock.
-const LASTS: Duration = Duration::from_secs(30);
+const MAX_DURATION: Duration = Duration::from_secs(30);
 
 /// The operations in progress, by id, and their resources.
 #[derive(Debug)]
-pub(in crate::arm) struct Polled {
+pub(in crate::arm) struct PolledOperations {
     clock: Clock,
-    under_way: Mutex<HashMap<Uuid, UnderWay>>,
+    operations: Mutex<HashMap<Uuid, PolledOperation>>,
 }
 
 #[derive(Debug)]
-struct UnderWay {
+struct PolledOperation {
     /// The path of the resource, in one spelling.
     resource: String,
     /// The state that the resource is shown with.
@@ -43,19 +43,19 @@ pub(in crate::arm) enum Polling {
     NewVault,
 }
 
-impl Polled {
+impl PolledOperations {
     pub(in crate::arm) fn new(clock: Clock) -> Self {
-        Self { clock, under_way: Mutex::default() }
+        Self { clock, operations: Mutex::default() }
     }
 
-    fn entries(&self) -> MutexGuard<'_, HashMap<Uuid, UnderWay>> {
-        let mut entries = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+    fn entries(&self) -> MutexGuard<'_, HashMap<Uuid, PolledOperation>> {
+        let mut entries = self.operations.lock().unwrap_or_else(PoisonError::into_inner);
         entries.retain(|_, one| one.polls_left > 0 && !self.clock.has_passed(one.ends));
         entries
     }
 
     /// Counts a poll and returns whether the operation is still in progress.
-    pub(in crate::arm) fn ask(&self, id: Uuid) -> bool {
+    pub(in crate::arm) fn poll(&self, id: Uuid) -> bool {
         let mut entries = self.entries();
         let Some(one) = entries.get_mut(&id) else { return false };
         one.polls_left -= 1;
@@ -64,15 +64,15 @@ impl Polled {
 
     /// Notes an operation that has just begun.
     pub(in crate::arm) fn begin(&self, id: Uuid, resource: String, state: &'static str) {
-        let ends = self.clock.deadline(LASTS);
+        let ends = self.clock.deadline(MAX_DURATION);
         let mut entries = self.entries();
         // A newer operation on the same resource replaces the older one.
         entries.retain(|_, one| one.resource != resource);
-        entries.insert(id, UnderWay { resource, state, polls_left: POLLS, ends });
+        entries.insert(id, PolledOperation { resource, state, polls_left: POLLS, ends });
     }
 
     /// The state that a resource is shown with, if it differs from its own. For a vault, each read counts as a poll.
-    pub(in crate::arm) fn shown_as(&self, resource: &str) -> Option<&'static str> {
+    pub(in crate::arm) fn displayed_state(&self, resource: &str) -> Option<&'static str> {
         let mut entries = self.entries();
         let one = entries.values_mut().find(|one| one.resource == resource)?;
         if one.state == Polling::NewVault.state(StatusCode::OK) {
@@ -84,7 +84,7 @@ impl Polled {
 
 impl Polling {
     /// How a request is polled; `None` if Azure answers it at once.
-    pub(in crate::arm) fn of<B>(request: &Request<B>) -> Option<Self> {
+    pub(in crate::arm) fn for_request<B>(request: &Request<B>) -> Option<Self> {
         let path = request.uri().path();
         let method = request.method();
         let is_change = [Method::PUT, Method::PATCH].contains(method);

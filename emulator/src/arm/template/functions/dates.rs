@@ -3,10 +3,10 @@
 use serde_json::Value;
 use time::OffsetDateTime;
 
-use super::values::{Given, takes};
+use super::values::{FunctionResult, wrong_arguments};
 
 /// The time of the deployment, as `yyyyMMddTHHmmssZ` if no format is given.
-pub(in super::super) fn utc_now(now: OffsetDateTime, values: &[Value]) -> Given {
+pub(in super::super) fn utc_now(now: OffsetDateTime, values: &[Value]) -> FunctionResult {
     match values {
         [] => formatted(now, "yyyyMMddTHHmmssZ"),
         [Value::String(form)] => match form.as_str() {
@@ -16,11 +16,11 @@ pub(in super::super) fn utc_now(now: OffsetDateTime, values: &[Value]) -> Given 
             "o" | "O" => formatted(now, "yyyy-MM-ddTHH:mm:ss.fffffffZ"),
             form => formatted(now, form),
         },
-        _ => Err(takes("a format, or nothing", values)),
+        _ => Err(wrong_arguments("a format, or nothing", values)),
     }
 }
 
-fn formatted(now: OffsetDateTime, form: &str) -> Given {
+fn formatted(now: OffsetDateTime, form: &str) -> FunctionResult {
     if form.len() > 100 {
         return Err("its format is too long.".to_owned());
     }

@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::ids::{folded, id_under};
+use super::ids::{id_under, normalized};
 use super::resource::Resource;
 
 /// The indexes of resources by each form that can name them: an id, a name, or a type with names in turn.
-pub(super) struct Names(HashMap<String, Vec<usize>>);
+pub(super) struct ResourceIndex(HashMap<String, Vec<usize>>);
 
-impl Names {
-    pub(super) fn of(found: &[Resource]) -> Self {
+impl ResourceIndex {
+    pub(super) fn new(found: &[Resource]) -> Self {
         let mut places: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, resource) in found.iter().enumerate() {
             let names: Vec<&str> = resource.name.split('/').collect();
@@ -17,9 +17,9 @@ impl Names {
             let in_turn = in_turn.trim_start_matches("/providers").to_owned();
             // An id begins with a slash; the other forms do not.
             let all = [
-                folded(&resource.id),
-                folded(&resource.name),
-                folded(in_turn.trim_start_matches('/')),
+                normalized(&resource.id),
+                normalized(&resource.name),
+                normalized(in_turn.trim_start_matches('/')),
             ];
             for name in BTreeSet::from(all) {
                 places.entry(name).or_default().push(at);
@@ -29,7 +29,7 @@ impl Names {
     }
 
     /// The indexes of the named resources, if there are any.
-    pub(super) fn meant(&self, named: &str) -> Option<impl Iterator<Item = usize>> {
-        self.0.get(&folded(named)).map(|places| places.iter().copied())
+    pub(super) fn find(&self, named: &str) -> Option<impl Iterator<Item = usize>> {
+        self.0.get(&normalized(named)).map(|places| places.iter().copied())
     }
 }

@@ -6,7 +6,7 @@ use super::error::ExpressionError;
 use super::functions::kind_of;
 
 /// A part of a value: a property, whose letter case is ignored, or an element of a list.
-pub(super) fn part(value: Value, key: &Value) -> Result<Value, ExpressionError> {
+pub(super) fn access(value: Value, key: &Value) -> Result<Value, ExpressionError> {
     match (value, key) {
         (Value::Object(mut members), Value::String(name)) => {
             if let Some(found) = members.remove(name) {
@@ -16,7 +16,7 @@ pub(super) fn part(value: Value, key: &Value) -> Result<Value, ExpressionError> 
                 members.keys().find(|key| key.to_lowercase() == name.to_lowercase()).cloned();
             match found.and_then(|key| members.remove(&key)) {
                 Some(found) => Ok(found),
-                None => Err(ExpressionError::NoProperty {
+                None => Err(ExpressionError::UnknownProperty {
                     name: name.clone(),
                     available: members.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
                 }),
@@ -29,7 +29,7 @@ pub(super) fn part(value: Value, key: &Value) -> Result<Value, ExpressionError> 
                 None => Err(ExpressionError::OutOfBounds { index, length }),
             }
         }
-        (value, key) => Err(ExpressionError::NoParts {
+        (value, key) => Err(ExpressionError::NoMembers {
             key: key.as_str().map_or_else(|| key.to_string(), str::to_owned),
             kind: kind_of(&value),
         }),

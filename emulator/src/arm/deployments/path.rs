@@ -10,12 +10,12 @@ use crate::registry::{Deployment, DeploymentName, ResourceGroup};
 pub(super) const TYPE: &str = "Microsoft.Resources/deployments";
 
 /// A deployment in a path; it may not exist.
-pub(super) struct At {
+pub(super) struct DeploymentPath {
     pub(super) group: ResourceGroup,
     pub(super) name: DeploymentName,
 }
 
-impl At {
+impl DeploymentPath {
     pub(super) fn id(&self) -> String {
         Deployment::id_of(&self.group, &self.name)
     }
