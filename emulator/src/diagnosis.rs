@@ -125,15 +125,17 @@ impl DiagnosedKey {
     ) -> Result<Option<Self>, Error> {
         let description = registry.key_ring().describe();
         let Some(key) = description.versioned.or(description.configured) else { return Ok(None) };
-        let asker = description.identity.as_ref();
+        let key_identity = description.identity.as_ref();
         let vault = match context.owner {
             Some(owner) => owner.vault_named(key.vault()).await.ok().flatten(),
             None => None,
         };
         let profile = registry.profile();
-        let identity = identity(registry, context.registries, asker).await;
-        let system =
-            profile.system_identity.as_ref().filter(|_| asker.is_some_and(IdentityId::is_system));
+        let identity = identity(registry, context.registries, key_identity).await;
+        let system = profile
+            .system_identity
+            .as_ref()
+            .filter(|_| key_identity.is_some_and(IdentityId::is_system));
         let is_assigned = system.is_some()
             || identity.as_ref().is_some_and(|own| profile.assigned(&own.resource).is_some());
         let principal = identity.as_ref().map(|own| &own.principal).or(system);
@@ -145,7 +147,7 @@ impl DiagnosedKey {
                 .as_ref()
                 .map(|vault| vault["properties"]["enableRbacAuthorization"] == true),
             vault: vault.and_then(|vault| vault["id"].as_str().map(str::to_owned)),
-            client_id: asker.map_or_else(|| start.clone(), ToString::to_string),
+            client_id: key_identity.map_or_else(|| start.clone(), ToString::to_string),
             identity,
             principal,
             is_assigned,
@@ -162,9 +164,9 @@ impl DiagnosedKey {
 async fn identity(
     registry: &Registry,
     registries: &Registries,
-    asker: Option<&IdentityId>,
+    key_identity: Option<&IdentityId>,
 ) -> Option<AssignedIdentity> {
-    let client_id = match asker {
+    let client_id = match key_identity {
         None => return Some(registries.start_identity().clone()),
         Some(id) if id.is_system() => return None,
         Some(id) => id.as_str(),

@@ -70,7 +70,7 @@ impl Registries {
             }
             None => Vec::new(),
         };
-        let (asker, identity) = self.asker_of(&new, &profile)?;
+        let (key_identity, identity) = self.key_identity_of(&new, &profile)?;
         if new.system_identity {
             if intent.is_none() {
                 *intent = Some(self.begin_creation(&new).await?);
@@ -82,7 +82,7 @@ impl Registries {
         }
         let vault_changes = self.vault_changes();
         let opening = Opening {
-            asker,
+            key_identity,
             is_new: true,
             access: new.access,
             end: intent.as_ref().map(Intent::end_with).unwrap_or_default(),
@@ -108,14 +108,17 @@ impl Registries {
     }
 
     /// The identity for the key of a new registry, as its ring names it and as people do.
-    pub(super) fn asker_of(
+    pub(super) fn key_identity_of(
         &self,
         new: &NewRegistry,
         profile: &Profile,
     ) -> Result<(Option<IdentityId>, String), ManageError> {
-        let asker = new.asker(profile)?;
-        let client_id = asker.map(|asker| asker.principal.client_id.clone());
-        Ok((asker.and_then(|asker| self.identity_id(asker)), client_id.unwrap_or_default()))
+        let key_identity = new.key_identity(profile)?;
+        let client_id = key_identity.map(|key_identity| key_identity.principal.client_id.clone());
+        Ok((
+            key_identity.and_then(|key_identity| self.identity_id(key_identity)),
+            client_id.unwrap_or_default(),
+        ))
     }
 
     /// The profile of a new registry. Its identities must exist.

@@ -94,7 +94,7 @@ impl NewRegistry {
     }
 
     /// The identity of the new registry that uses the key.
-    pub(super) fn asker<'a>(
+    pub(super) fn key_identity<'a>(
         &self,
         profile: &'a Profile,
     ) -> Result<Option<&'a AssignedIdentity>, ManageError> {

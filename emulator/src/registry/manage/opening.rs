@@ -25,7 +25,7 @@ pub(super) struct Opening<'a> {
     pub(super) name: RegistryName,
     pub(super) profile: Profile,
     /// The identity for the key of a new registry. `None`: the identity that the program was started with.
-    pub(super) asker: Option<IdentityId>,
+    pub(super) key_identity: Option<IdentityId>,
     /// Whether to store it first.
     pub(super) is_new: bool,
     /// Its login settings, if it is new.
@@ -41,7 +41,7 @@ impl<'a> Opening<'a> {
             common,
             name,
             profile,
-            asker: None,
+            key_identity: None,
             is_new: false,
             access: AccessSettings::default(),
             end: End::Nothing,
@@ -54,7 +54,7 @@ impl Registry {
     ///
     /// An existing registry also opens if its vault does not answer; then it is dark until the vault does.
     pub(super) async fn open(opening: Opening<'_>) -> Result<Self, Error> {
-        let Opening { common, name, profile, asker, is_new, access, end } = opening;
+        let Opening { common, name, profile, key_identity, is_new, access, end } = opening;
         let Common { store, audit, clock, settings, platform, intents } = common.clone();
         let service_key = blocking({
             let store = Arc::clone(&store);
@@ -64,7 +64,7 @@ impl Registry {
         let config = RingConfig {
             registry: name.as_str().to_owned(),
             configured: profile.made_with.clone(),
-            identity: asker,
+            identity: key_identity,
             lease: settings.key_lease,
             rotation_check: settings.rotation_check,
             ..RingConfig::default()

@@ -140,8 +140,8 @@ impl Registries {
             }
         };
         let configured = registry.key_ring().describe();
-        let asker = identity.as_ref().or(configured.identity.as_ref());
-        let asker = asker.map_or_else(
+        let key_identity = identity.as_ref().or(configured.identity.as_ref());
+        let key_identity = key_identity.map_or_else(
             || self.platform().start_identity().principal.client_id.clone(),
             IdentityId::to_string,
         );
@@ -158,7 +158,7 @@ impl Registries {
             .key_ring()
             .rotate(target)
             .await
-            .map_err(|error| self.why_not(Error::Ring(error), name, &asker))?;
+            .map_err(|error| self.why_not(Error::Ring(error), name, &key_identity))?;
         self.tell();
         Ok((registry, rotation, warnings))
     }

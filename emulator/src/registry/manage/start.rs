@@ -86,9 +86,9 @@ impl Registries {
             let record = profile.record(&local.name);
             blocking(move || store.create_registry(&record.into(), None)).await?;
         }
-        let (asker, identity) = self.asker_of(&local, &profile)?;
+        let (key_identity, identity) = self.key_identity_of(&local, &profile)?;
         let opening = Opening {
-            asker,
+            key_identity,
             is_new: !has_ring,
             ..Opening::stored(self.common(), local.name.clone(), profile)
         };

@@ -175,18 +175,19 @@ impl Registries {
     fn what_differs(&self, registry: &Registry, named: KeyChange) -> KeyChange {
         let now = registry.key_ring().describe();
         let start = &self.platform().start_identity().principal.client_id;
-        let asker = now.identity.as_ref().map_or(start.as_str(), |identity| identity.as_str());
+        let key_identity =
+            now.identity.as_ref().map_or(start.as_str(), |identity| identity.as_str());
         let profile = registry.profile();
-        let is_asker = |named: &IdentityRef| match named {
-            IdentityRef::System => asker == "system",
-            IdentityRef::ClientId(client_id) => client_id.eq_ignore_ascii_case(asker),
+        let is_key_identity = |named: &IdentityRef| match named {
+            IdentityRef::System => key_identity == "system",
+            IdentityRef::ClientId(client_id) => client_id.eq_ignore_ascii_case(key_identity),
             _ => profile
                 .user_assigned(named)
-                .is_some_and(|own| own.principal.client_id.eq_ignore_ascii_case(asker)),
+                .is_some_and(|own| own.principal.client_id.eq_ignore_ascii_case(key_identity)),
         };
         KeyChange {
             key: named.key.filter(|key| now.configured.as_ref() != Some(key)),
-            identity: named.identity.filter(|named| !is_asker(named)),
+            identity: named.identity.filter(|named| !is_key_identity(named)),
         }
     }
 

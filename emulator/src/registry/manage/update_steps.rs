@@ -111,8 +111,8 @@ impl UpdateSteps {
         let has_key = self.key.is_none() || now.configured == self.key;
         let Some(named) = &self.identity else { return Ok(has_key) };
         let named: IdentityRef = named.parse()?;
-        let asker = profile.identity_id(&named);
-        Ok(has_key && asker.is_some() && asker == now.identity)
+        let key_identity = profile.identity_id(&named);
+        Ok(has_key && key_identity.is_some() && key_identity == now.identity)
     }
 
     /// The registry as it was before.
