@@ -13,7 +13,7 @@ use crate::endpoints::Endpoints;
 use crate::faults::FaultRules;
 use crate::inflight::InflightRequests;
 use crate::listeners::{Guard, Ports};
-use crate::registry::{Doorkeeper, Events, ManageError, Registries, Registry, RegistryName};
+use crate::registry::{Authenticator, Events, ManageError, Registries, Registry, RegistryName};
 use crate::revocation::{RevocationContext, Revocations};
 use crate::scheduler::Scheduler;
 use crate::state_watch::StateWatch;
@@ -53,7 +53,7 @@ pub struct Parts {
     /// Keeps the states of the registries up to date.
     pub state_watch: Arc<StateWatch>,
     /// Authenticates and authorizes callers of registries that require a login.
-    pub doorkeeper: Doorkeeper,
+    pub authenticator: Authenticator,
     /// The requests in progress.
     pub inflight: InflightRequests,
     /// The password that the admin API and `local` require when the listener can be reached from outside.

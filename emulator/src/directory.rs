@@ -3,7 +3,7 @@
 use azure_emulator_core::directory::Directory as VaultDirectory;
 use azure_emulator_core::identity::Principal;
 
-use crate::registry::{Directory, Vouched};
+use crate::registry::{Directory, VerifiedPrincipal};
 
 /// The audiences of tokens that registries accept: registries, and Azure's resource manager.
 const AUDIENCES: [&str; 5] = [
@@ -26,16 +26,16 @@ impl EmbeddedDirectory {
 }
 
 impl Directory for EmbeddedDirectory {
-    fn of_token(&self, token: &str) -> Result<Vouched, String> {
+    fn verify_token(&self, token: &str) -> Result<VerifiedPrincipal, String> {
         let found = self.0.of_token(token, is_audience).map_err(|refused| refused.to_string())?;
-        Ok(vouched(&found))
+        Ok(verified_principal(&found))
     }
 
-    fn of_secret(&self, client_id: &str, secret: &str) -> Option<Vouched> {
-        self.0.of_secret(client_id, secret).map(|found| vouched(&found))
+    fn verify_secret(&self, client_id: &str, secret: &str) -> Option<VerifiedPrincipal> {
+        self.0.of_secret(client_id, secret).map(|found| verified_principal(&found))
     }
 
-    fn has(&self, principal: &Vouched) -> bool {
+    fn has(&self, principal: &VerifiedPrincipal) -> bool {
         self.0.has(&principal.client_id, &principal.object_id)
     }
 
@@ -56,8 +56,8 @@ fn is_audience(audience: &str) -> bool {
     })
 }
 
-fn vouched(principal: &Principal) -> Vouched {
-    Vouched {
+fn verified_principal(principal: &Principal) -> VerifiedPrincipal {
+    VerifiedPrincipal {
         client_id: principal.client_id().to_owned(),
         object_id: principal.object_id().to_owned(),
     }

@@ -57,13 +57,14 @@ impl RegistryRoutes for App {
 fn content(app: &App, guard: &Guard, own: &str, ping: Ping) -> Router {
     let selector = RegistrySelector::new(app.registries.clone(), own);
     let inject = from_fn_with_state(Arc::clone(app.faults.registry_faults()), faults::inject);
-    let gated =
-        |routes: Router| acr::protect(routes.layer(inject.clone()), app.doorkeeper.clone(), ping);
+    let gated = |routes: Router| {
+        acr::protect(routes.layer(inject.clone()), app.authenticator.clone(), ping)
+    };
     // A path is parsed once, before the gate. The gate, the faults and the handler read the result.
     let content = oci::parse_paths(gated(oci::router()))
         .merge(acr::parse_paths(gated(acr::router())))
-        .merge(acr::login_router(app.doorkeeper.clone()));
-    let content = Proxies::new(&app.config.trusted_proxy).note_for(content);
+        .merge(acr::login_router(app.authenticator.clone()));
+    let content = Proxies::new(&app.config.trusted_proxy).add_to(content);
     // The registry comes first: the guard asks for its own password only if a registry has no logins.
     let content = selector.select_for(guard.protect_content(content));
     let content = content.layer(map_response(acr::complete_401));

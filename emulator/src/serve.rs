@@ -31,7 +31,7 @@ use crate::inflight::InflightRequests;
 use crate::listeners::{AzureRoutes, Certificates, Guard, Ports};
 use crate::platform::LocalPlatform;
 use crate::registry::{
-    Directory, Doorkeeper, Encryption, Events, Identity, IdentityResource, Intents, Location,
+    Authenticator, Directory, Encryption, Events, Identity, IdentityResource, Intents, Location,
     ManageError, NewRegistry, NoDirectory, Platform as _, PlatformError, Registries, Registry,
     RegistryName, ResourceGroup, Settings, Tags,
 };
@@ -357,7 +357,7 @@ impl Builder {
         let intents = Intents::open(Arc::clone(&store), clock.clone(), events.clone())
             .map_err(ManageError::from)?;
         let revocations = Revocations::open(Arc::clone(&store), intents.clone())?;
-        let doorkeeper = open_doorkeeper(&store, vault.as_ref(), &clock)?;
+        let authenticator = open_authenticator(&store, vault.as_ref(), &clock)?;
         let feed = access.change_feed()?;
         let (registries, subscription) =
             open_registries(&config, store, platform, settings, intents, feed.as_ref()).await?;
@@ -396,7 +396,7 @@ impl Builder {
             resetting: tokio::sync::Mutex::default(),
             scheduler,
             state_watch,
-            doorkeeper,
+            authenticator,
             inflight: InflightRequests::default(),
             guard,
         });
@@ -520,16 +520,16 @@ fn temporary_folder(temporary: &Path, data_dir: &Path) -> Result<tempfile::TempD
 }
 
 /// Opens the authenticator of registries, with the roles of the embedded vault if there is one.
-fn open_doorkeeper(
+fn open_authenticator(
     store: &Arc<Store>,
     vault: Option<&MockKeyVault>,
     clock: &Clock,
-) -> Result<Doorkeeper, StartError> {
+) -> Result<Authenticator, StartError> {
     let directory: Arc<dyn Directory> = match vault {
         Some(vault) => Arc::new(EmbeddedDirectory::new(vault.directory())),
         None => Arc::new(NoDirectory),
     };
-    let opened = Doorkeeper::open(store, directory, clock.clone());
+    let opened = Authenticator::open(store, directory, clock.clone());
     Ok(opened.map_err(ManageError::from)?)
 }
 

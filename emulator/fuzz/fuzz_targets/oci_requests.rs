@@ -28,14 +28,14 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
             let request = Request::builder().uri(uri).body(Body::empty()).unwrap();
             assert!(block_on(paths.clone().oneshot(request)).unwrap().status().is_success());
         }
-        if let Ok(Some(range)) = ByteRange::of_header(text) {
+        if let Ok(Some(range)) = ByteRange::parse_header(text) {
             for len in [0, 1, 1000, u64::MAX] {
                 if let Some(within) = range.within(len) {
                     assert!(within.start < within.end && within.end <= len);
                 }
             }
         }
-        if let Ok(range) = ContentRange::of_header(text) {
+        if let Ok(range) = ContentRange::parse_header(text) {
             assert!(range.count() >= 1);
         }
         // An accepted text is written as it was read: it is compared and stored as text.

@@ -33,7 +33,7 @@ pub(super) struct Challenge {
 }
 
 impl Challenge {
-    pub(super) fn of(head: &Parts, scope: Option<Scope>) -> Self {
+    pub(super) fn for_request(head: &Parts, scope: Option<Scope>) -> Self {
         let service = login_server(head);
         let forwarded = head.extensions.get::<Forwarded>().and_then(|forwarded| forwarded.scheme);
         let scheme = forwarded.unwrap_or(match head.extensions.get::<Wire>() {
@@ -99,7 +99,7 @@ pub(super) fn unauthorized(
 ) -> Result<ErrorReply, ErrorReply> {
     let message = match error {
         AccessError::Registry(error) => return Err(error.into()),
-        AccessError::Nobody => AUTHENTICATION_REQUIRED.to_owned(),
+        AccessError::LoginRequired => AUTHENTICATION_REQUIRED.to_owned(),
         error @ (AccessError::WrongPassword
         | AccessError::AdminDisabled
         | AccessError::TokenDisabled(_)

@@ -34,7 +34,7 @@ impl Proxies {
     }
 
     /// Adds the address that the proxy names to the requests of these routes.
-    pub fn note_for(self, routes: Router) -> Router {
+    pub fn add_to(self, routes: Router) -> Router {
         routes.layer(from_fn_with_state(self, note))
     }
 
@@ -47,7 +47,7 @@ impl Proxies {
 async fn note(State(proxies): State<Proxies>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     if peer.is_some_and(|ConnectInfo(peer)| proxies.trusts(peer.ip())) {
-        let forwarded = Forwarded::of(request.headers());
+        let forwarded = Forwarded::from_headers(request.headers());
         request.extensions_mut().insert(forwarded);
     }
     next.run(request).await
@@ -55,7 +55,7 @@ async fn note(State(proxies): State<Proxies>, mut request: Request, next: Next) 
 
 impl Forwarded {
     /// Unreadable headers are ignored. In a chain of proxies the first value is the client's.
-    fn of(headers: &HeaderMap) -> Self {
+    fn from_headers(headers: &HeaderMap) -> Self {
         let first = |name: &str| {
             let value = headers.get(name)?.to_str().ok()?;
             Some(value.split(',').next().unwrap_or(value).trim())
@@ -91,16 +91,16 @@ mod tests {
 
     use super::*;
 
-    fn of(scheme: &str, host: &str) -> Forwarded {
+    fn forwarded(scheme: &str, host: &str) -> Forwarded {
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-proto", scheme.parse().unwrap());
         headers.insert("x-forwarded-host", host.parse().unwrap());
-        Forwarded::of(&headers)
+        Forwarded::from_headers(&headers)
     }
 
     #[test]
     fn the_first_value_of_a_chain_of_proxies_counts() {
-        let said = of("HTTPS, http", "registry.example:8443, inner");
+        let said = forwarded("HTTPS, http", "registry.example:8443, inner");
 
         assert_eq!(said.scheme, Some("https"));
         assert_eq!(said.host.as_deref(), Some("registry.example:8443"));
@@ -109,9 +109,9 @@ mod tests {
     #[test]
     fn invalid_schemes_and_hosts_are_ignored() {
         for (scheme, host) in [("ftp", "a/b"), ("", ""), ("https:", "user@host"), ("h", "a\"b")] {
-            assert_eq!(of(scheme, host), Forwarded::default(), "{scheme} {host}");
+            assert_eq!(forwarded(scheme, host), Forwarded::default(), "{scheme} {host}");
         }
-        assert_eq!(Forwarded::of(&HeaderMap::new()), Forwarded::default());
+        assert_eq!(Forwarded::from_headers(&HeaderMap::new()), Forwarded::default());
     }
 
     #[test]
@@ -138,7 +138,7 @@ mod tests {
             request.extensions_mut().insert(ConnectInfo(peer));
         }
         let proxies = Proxies::new(&["10.1.0.0/16".parse().unwrap()]);
-        let answer = proxies.note_for(routes).oneshot(request).await.unwrap();
+        let answer = proxies.add_to(routes).oneshot(request).await.unwrap();
         let bytes = answer.into_body().collect().await.unwrap().to_bytes();
         let host: Option<Option<String>> = serde_json::from_slice(&bytes).unwrap();
         host.map(|host| Forwarded { scheme: None, host })
@@ -159,7 +159,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_header_makes_the_parser_panic_or_ends_the_realm(scheme in r"[ -~]{0,40}", host in r"[ -~]{0,80}") {
-            let said = of(&scheme, &host);
+            let said = forwarded(&scheme, &host);
             prop_assert!(!said.host.unwrap_or_default().contains(['"', ' ', '/', '\\']));
         }
     }

@@ -14,9 +14,9 @@ use http::header::AUTHORIZATION;
 use zeroize::Zeroizing;
 
 use super::challenge::Challenge;
-use super::need::Needs;
+use super::required_access::RequestRequirements;
 use crate::oci::{ParsedPath, Route};
-use crate::registry::{Access, AccessError, Credentials, Doorkeeper, Registry};
+use crate::registry::{Access, AccessError, Authenticator, Credentials, Registry};
 
 /// The response of a listener to `GET /v2/` without a login, if the registry has anonymous access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,12 +29,12 @@ pub enum Ping {
 }
 
 /// Adds the gate before content routes.
-pub fn protect(content: Router, doorkeeper: Doorkeeper, ping: Ping) -> Router {
-    content.layer(from_fn_with_state((doorkeeper, ping), gate))
+pub fn protect(content: Router, authenticator: Authenticator, ping: Ping) -> Router {
+    content.layer(from_fn_with_state((authenticator, ping), gate))
 }
 
 async fn gate(
-    State((doorkeeper, ping)): State<(Doorkeeper, Ping)>,
+    State((authenticator, ping)): State<(Authenticator, Ping)>,
     Extension(registry): Extension<Registry>,
     mut request: Request,
     next: Next,
@@ -43,25 +43,26 @@ async fn gate(
         let path = request.extensions().get::<ParsedPath>();
         let is_base = path.and_then(ParsedPath::route).is_some_and(|route| *route == Route::Base);
         if ping == Ping::Challenge && is_base && !request.headers().contains_key(AUTHORIZATION) {
-            return Challenge::of(&request.into_parts().0, None).refuse(AccessError::Nobody);
+            return Challenge::for_request(&request.into_parts().0, None)
+                .refuse(AccessError::LoginRequired);
         }
         request.extensions_mut().insert(Access::Everything);
         return next.run(request).await;
     }
     let (mut head, body) = request.into_parts();
-    let needs = Needs::of(&head);
+    let required = RequestRequirements::from_parts(&head);
     let given = credentials(&head.headers);
-    match doorkeeper.admit(&registry, given, needs.scopes()).await {
-        Ok(access) if access.meets(&needs.need) => {
+    match authenticator.authorize(&registry, given, required.scopes()).await {
+        Ok(access) if access.allows(&required.access) => {
             head.extensions.insert(access);
             next.run(Request::from_parts(head, body)).await
         }
-        Ok(_) => Challenge::of(&head, needs.need.scope()).insufficient(),
+        Ok(_) => Challenge::for_request(&head, required.access.scope()).insufficient(),
         Err(error) => {
-            if !matches!(error, AccessError::Nobody) {
+            if !matches!(error, AccessError::LoginRequired) {
                 tracing::debug!(registry.name = registry.name(), %error, "a login was refused");
             }
-            Challenge::of(&head, needs.need.scope()).refuse(error)
+            Challenge::for_request(&head, required.access.scope()).refuse(error)
         }
     }
 }
@@ -91,7 +92,7 @@ mod tests {
 
     use super::*;
 
-    fn of(value: &str) -> Credentials {
+    fn read(value: &str) -> Credentials {
         let mut headers = HeaderMap::new();
         headers.insert(AUTHORIZATION, value.parse().unwrap());
         credentials(&headers)
@@ -101,7 +102,7 @@ mod tests {
     fn an_unreadable_header_counts_as_a_wrong_login_and_not_as_a_missing_one() {
         for value in ["Basic", "Basic !", "Digest x", "Basic dXNlcg==", ""] {
             assert!(
-                matches!(of(value), Credentials::Basic { user, .. } if user.is_empty()),
+                matches!(read(value), Credentials::Basic { user, .. } if user.is_empty()),
                 "{value}"
             );
         }
@@ -112,7 +113,7 @@ mod tests {
         #[test]
         fn names_and_passwords_survive_a_round_trip(user in r"[^:\x00-\x1f]{0,20}", password in r"\PC{0,40}") {
             let encoded = STANDARD.encode(format!("{user}:{password}"));
-            match of(&format!("bAsIc {encoded}")) {
+            match read(&format!("bAsIc {encoded}")) {
                 Credentials::Basic { user: read, password: read_password } => {
                     prop_assert_eq!(read, user);
                     prop_assert_eq!(read_password.as_str(), password);
@@ -123,7 +124,7 @@ mod tests {
 
         #[test]
         fn no_header_makes_the_parser_panic(value in r"[ -~]{0,80}") {
-            let _ = of(&value);
+            let _ = read(&value);
         }
     }
 }

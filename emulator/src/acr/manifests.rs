@@ -16,10 +16,10 @@ pub(super) async fn list(
     name: &RepositoryName,
     head: &Parts,
 ) -> Result<Response, ErrorReply> {
-    let query = ListQuery::of(&head.uri).map_err(AcrError::Query)?;
+    let query = ListQuery::parse(&head.uri).map_err(AcrError::Query)?;
     let page = content.manifest_infos(name, &query.window).await?;
     let manifests = page.items.iter().cloned().map(Into::into).collect();
-    let body = InRepository::of(login_server(head), name, Manifests::Manifests(manifests));
+    let body = InRepository::new(login_server(head), name, Manifests::Manifests(manifests));
     Ok(listed(&body, &format!("/acr/v1/{name}/_manifests"), &query, &page))
 }
 
@@ -30,7 +30,7 @@ pub(super) async fn get(
     head: &Parts,
 ) -> Result<Response, ErrorReply> {
     let info = content.manifest_info(name, digest).await?;
-    Ok(json(&InRepository::of(
+    Ok(json(&InRepository::new(
         login_server(head),
         name,
         Manifests::Manifest(Box::new(info.into())),

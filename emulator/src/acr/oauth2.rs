@@ -1,7 +1,7 @@
 //! `/oauth2/exchange` and `/oauth2/token`: the tokens of a registry.
 //!
 //! They answer in every state of the key: a token is not content.
-//! [`Doorkeeper`](crate::registry::Doorkeeper) decides the permissions of a client.
+//! [`Authenticator`](crate::registry::Authenticator) decides the permissions of a client.
 
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use super::forwarded::login_server;
 use super::gate::credentials;
 use super::render::json;
 use crate::oci::ErrorReply;
-use crate::registry::{AccessError, Credentials, Doorkeeper, Proof, Registry, Scope};
+use crate::registry::{AccessError, Authenticator, Credentials, Registry, Scope, TokenGrant};
 
 /// The longest form that is read: it contains a token of Microsoft Entra.
 const MAX_FORM: usize = 128 << 10;
@@ -45,77 +45,77 @@ struct RefreshAnswer<'a> {
 }
 
 /// The routes of the token endpoints.
-pub fn router(doorkeeper: Doorkeeper) -> Router {
+pub fn router(authenticator: Authenticator) -> Router {
     Router::new()
         .route("/oauth2/exchange", post(exchange))
         .route("/oauth2/token", get(token_by_query).post(token_by_form))
-        .with_state(doorkeeper)
+        .with_state(authenticator)
 }
 
 /// Exchanges a token of Microsoft Entra for a refresh token of the registry.
 async fn exchange(
-    State(doorkeeper): State<Doorkeeper>,
+    State(authenticator): State<Authenticator>,
     Extension(registry): Extension<Registry>,
     request: Request,
 ) -> Result<Response, ErrorReply> {
     let (head, body) = request.into_parts();
-    let form = Form::of_body(body).await?;
+    let form = Form::read(body).await?;
     let token = match form.get("grant_type").unwrap_or_default() {
         "access_token" | "access_token_refresh_token" => form.secret("access_token")?,
         other => return Err(unsupported(other).into()),
     };
-    let made = doorkeeper.exchange(&registry, form.service(&head), token).await;
+    let made = authenticator.exchange(&registry, form.service(&head), token).await;
     Ok(answer(made, |refresh_token| json(&RefreshAnswer { refresh_token })))
 }
 
 /// `GET`: docker's method, with a name and a password in the header, or nothing.
 async fn token_by_query(
-    State(doorkeeper): State<Doorkeeper>,
+    State(authenticator): State<Authenticator>,
     Extension(registry): Extension<Registry>,
     request: Request,
 ) -> Response {
     let (head, _) = request.into_parts();
-    let form = Form::of(head.uri.query().unwrap_or_default().as_bytes());
-    let proof = match credentials(&head.headers) {
-        Credentials::None => Proof::None,
-        Credentials::Basic { user, password } => Proof::Password { user, password },
-        Credentials::Bearer(token) => Proof::Refresh(token),
+    let form = Form::parse(head.uri.query().unwrap_or_default().as_bytes());
+    let grant = match credentials(&head.headers) {
+        Credentials::None => TokenGrant::None,
+        Credentials::Basic { user, password } => TokenGrant::Password { user, password },
+        Credentials::Bearer(token) => TokenGrant::Refresh(token),
     };
-    issue(&doorkeeper, &registry, &head, &form, proof).await
+    issue(&authenticator, &registry, &head, &form, grant).await
 }
 
 /// `POST`: the method of OAuth 2, with a refresh token or a name and a password in the form.
 async fn token_by_form(
-    State(doorkeeper): State<Doorkeeper>,
+    State(authenticator): State<Authenticator>,
     Extension(registry): Extension<Registry>,
     request: Request,
 ) -> Result<Response, ErrorReply> {
     let (head, body) = request.into_parts();
-    let form = Form::of_body(body).await?;
-    let proof = match form.get("grant_type").unwrap_or_default() {
-        "refresh_token" => Proof::Refresh(form.secret("refresh_token")?),
+    let form = Form::read(body).await?;
+    let grant = match form.get("grant_type").unwrap_or_default() {
+        "refresh_token" => TokenGrant::Refresh(form.secret("refresh_token")?),
         "password" => match (form.get("username"), form.get("password")) {
             // The SDKs without a credential: an anonymous client.
-            (None, None) => Proof::None,
+            (None, None) => TokenGrant::None,
             (None, Some(_)) => return Err(AcrError::MissingParameter("username").into()),
             (Some(user), _) => {
-                Proof::Password { user: user.to_owned(), password: form.secret("password")? }
+                TokenGrant::Password { user: user.to_owned(), password: form.secret("password")? }
             }
         },
         other => return Err(unsupported(other).into()),
     };
-    Ok(issue(&doorkeeper, &registry, &head, &form, proof).await)
+    Ok(issue(&authenticator, &registry, &head, &form, grant).await)
 }
 
 async fn issue(
-    doorkeeper: &Doorkeeper,
+    authenticator: &Authenticator,
     registry: &Registry,
     head: &Parts,
     form: &Form,
-    proof: Proof,
+    grant: TokenGrant,
 ) -> Response {
-    let scopes = Scope::of_texts(form.all("scope"));
-    let made = doorkeeper.access_token(registry, form.service(head), proof, scopes).await;
+    let scopes = Scope::parse_all(form.all("scope"));
+    let made = authenticator.access_token(registry, form.service(head), grant, scopes).await;
     answer(made, |access_token| json(&AccessAnswer { access_token }))
 }
 
@@ -148,15 +148,15 @@ fn unsupported(grant: &str) -> AcrError {
 }
 
 impl Form {
-    fn of(bytes: &[u8]) -> Self {
+    fn parse(bytes: &[u8]) -> Self {
         let pairs = form_urlencoded::parse(bytes);
         Self(pairs.map(|(name, value)| (name.into_owned(), value.into_owned().into())).collect())
     }
 
-    async fn of_body(body: Body) -> Result<Self, AcrError> {
+    async fn read(body: Body) -> Result<Self, AcrError> {
         let bytes = whole_body(body, MAX_FORM, FORM_LIMIT).await.map_err(AcrError::Form)?;
         let bytes = Zeroizing::new(Vec::from(bytes));
-        Ok(Self::of(&bytes))
+        Ok(Self::parse(&bytes))
     }
 
     /// The first value of a parameter. An empty value counts as missing.
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_parameter_may_be_repeated_and_an_empty_one_counts_as_missing() {
-        let form = Form::of(b"scope=a%3Ab&scope=c+d&refresh_token=&service=x");
+        let form = Form::parse(b"scope=a%3Ab&scope=c+d&refresh_token=&service=x");
 
         assert_eq!(form.all("scope").collect::<Vec<_>>(), ["a:b", "c d"]);
         assert_eq!((form.get("refresh_token"), form.get("service")), (None, Some("x")));
@@ -198,8 +198,8 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_make_the_parser_panic(bytes: Vec<u8>) {
-            let form = Form::of(&bytes);
-            let _ = Scope::of_texts(form.all("scope"));
+            let form = Form::parse(&bytes);
+            let _ = Scope::parse_all(form.all("scope"));
         }
     }
 }

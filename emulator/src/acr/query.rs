@@ -32,8 +32,8 @@ pub enum ListQueryError {
 
 impl ListQuery {
     /// Reads the parameters of a request. An empty value counts as missing: links to a next page have such.
-    pub fn of(uri: &Uri) -> Result<Self, ListQueryError> {
-        let query = Query::of(uri);
+    pub fn parse(uri: &Uri) -> Result<Self, ListQueryError> {
+        let query = Query::from_uri(uri);
         let given = |name| query.get(name).filter(|text| !text.is_empty());
         let n = query
             .page_len()
@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     fn read(query: &str) -> Result<ListQuery, ListQueryError> {
-        ListQuery::of(&format!("/acr/v1/a/_tags?{query}").parse().unwrap())
+        ListQuery::parse(&format!("/acr/v1/a/_tags?{query}").parse().unwrap())
     }
 
     #[test]
@@ -104,7 +104,7 @@ mod tests {
         #[test]
         fn no_query_makes_the_parser_panic(query in r"[!-~]{0,120}") {
             if let Ok(uri) = format!("/acr/v1/a/_tags?{query}").parse::<Uri>() {
-                let _ = ListQuery::of(&uri);
+                let _ = ListQuery::parse(&uri);
             }
         }
     }

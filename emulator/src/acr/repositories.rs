@@ -14,7 +14,7 @@ use crate::registry::{Content, RepositoryName};
 
 /// The repositories, always in the order of their names, as in ACR.
 pub(super) async fn list(content: &Content, head: &Parts) -> Result<Response, ErrorReply> {
-    let query = ListQuery::of(&head.uri).map_err(AcrError::Query)?;
+    let query = ListQuery::parse(&head.uri).map_err(AcrError::Query)?;
     let page = content.repositories(query.window.last.clone(), query.window.n).await?;
     let body = Catalog { repositories: page.items.clone() };
     Ok(listed(&body, "/acr/v1/_catalog", &query, &page))
@@ -26,7 +26,7 @@ pub(super) async fn get(
     head: &Parts,
 ) -> Result<Response, ErrorReply> {
     let info = content.repository_info(name).await?;
-    Ok(json(&Repository::of(login_server(head), name, &info)))
+    Ok(json(&Repository::new(login_server(head), name, &info)))
 }
 
 /// Deletes the repository with its content, and returns the deleted manifests and tags.

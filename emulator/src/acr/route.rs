@@ -87,12 +87,12 @@ pub type ParsedPath = Parsed<Route, RouteError>;
 ///
 /// Only this function parses a path: the parser is private to this file, so a layer or a handler cannot parse it again.
 pub fn parse_paths(routes: Router) -> Router {
-    with_parsed_paths(routes, Route::of)
+    with_parsed_paths(routes, Route::parse)
 }
 
 impl Route {
     /// Reads a path as it is in the request line. Clients may percent-encode the slashes of a name.
-    fn of(path: &str) -> Result<Self, RouteError> {
+    fn parse(path: &str) -> Result<Self, RouteError> {
         let decoded = percent_decode_str(path).decode_utf8().map_err(|_| RouteError::NoRoute)?;
         let rest = decoded.strip_prefix("/acr/v1/").ok_or(RouteError::NoRoute)?;
         let segments: Vec<&str> = rest.split('/').collect();
@@ -157,23 +157,26 @@ mod tests {
 
     #[test]
     fn slashes_of_a_name_may_be_percent_encoded() {
-        let plain = Route::of("/acr/v1/team/app/_tags/v1").unwrap();
-        let encoded = Route::of("/acr/v1/team%2Fapp/_tags/v1").unwrap();
+        let plain = Route::parse("/acr/v1/team/app/_tags/v1").unwrap();
+        let encoded = Route::parse("/acr/v1/team%2Fapp/_tags/v1").unwrap();
 
         assert!(matches!(&plain, Route::Tag { name, .. } if name.as_str() == "team/app"));
         assert_eq!(plain, encoded);
         assert!(matches!(
-            Route::of(&format!("/acr/v1/a/_manifests/{}", DIGEST.replace(':', "%3A"))),
+            Route::parse(&format!("/acr/v1/a/_manifests/{}", DIGEST.replace(':', "%3A"))),
             Ok(Route::Manifest { .. })
         ));
     }
 
     #[test]
     fn malformed_and_unknown_paths_have_different_errors() {
-        assert!(matches!(Route::of("/acr/v1/A"), Err(RouteError::Name(_))));
-        assert!(matches!(Route::of("/acr/v1/a/_tags/-x"), Err(RouteError::Name(_))));
-        assert!(matches!(Route::of("/acr/v1/_tags"), Err(RouteError::Name(_))));
-        assert!(matches!(Route::of("/acr/v1/a/_manifests/sha256:1"), Err(RouteError::Digest(_))));
+        assert!(matches!(Route::parse("/acr/v1/A"), Err(RouteError::Name(_))));
+        assert!(matches!(Route::parse("/acr/v1/a/_tags/-x"), Err(RouteError::Name(_))));
+        assert!(matches!(Route::parse("/acr/v1/_tags"), Err(RouteError::Name(_))));
+        assert!(matches!(
+            Route::parse("/acr/v1/a/_manifests/sha256:1"),
+            Err(RouteError::Digest(_))
+        ));
         for path in [
             "/acr/v1/_other",
             "/acr/v1/a/_tags/b/c",
@@ -181,20 +184,20 @@ mod tests {
             "/acr/v2/a",
             "/acr/v1/%ff",
         ] {
-            assert_eq!(Route::of(path), Err(RouteError::NoRoute), "{path}");
+            assert_eq!(Route::parse(path), Err(RouteError::NoRoute), "{path}");
         }
-        assert_eq!(Route::of("/acr/v1/_deleted/_catalog"), Ok(Route::Deleted));
+        assert_eq!(Route::parse("/acr/v1/_deleted/_catalog"), Ok(Route::Deleted));
     }
 
     proptest! {
         #[test]
         fn no_path_makes_the_parser_panic(path in r"/acr/v1/\PC{0,200}") {
-            let _ = Route::of(&path);
+            let _ = Route::parse(&path);
         }
 
         #[test]
         fn every_name_survives_a_round_trip(name in r"[a-z0-9]{1,8}(/[a-z0-9]{1,8}){0,3}", tag in "[A-Za-z0-9_][A-Za-z0-9_.-]{0,20}") {
-            let route = Route::of(&format!("/acr/v1/{name}/_tags/{tag}")).unwrap();
+            let route = Route::parse(&format!("/acr/v1/{name}/_tags/{tag}")).unwrap();
             prop_assert_eq!(route, Route::Tag { name: name.parse().unwrap(), tag: tag.parse().unwrap() });
         }
     }

@@ -18,10 +18,10 @@ pub(super) async fn list(
     name: &RepositoryName,
     head: &Parts,
 ) -> Result<Response, ErrorReply> {
-    let query = ListQuery::of(&head.uri).map_err(AcrError::Query)?;
+    let query = ListQuery::parse(&head.uri).map_err(AcrError::Query)?;
     let page = content.tag_infos(name, query.digest.as_ref(), &query.window).await?;
     let tags = page.items.iter().cloned().map(Into::into).collect();
-    let body = InRepository::of(login_server(head), name, Tags::Tags(tags));
+    let body = InRepository::new(login_server(head), name, Tags::Tags(tags));
     Ok(listed(&body, &format!("/acr/v1/{name}/_tags"), &query, &page))
 }
 
@@ -32,7 +32,7 @@ pub(super) async fn get(
     head: &Parts,
 ) -> Result<Response, ErrorReply> {
     let info = content.tag_info(name, tag).await?;
-    Ok(json(&InRepository::of(login_server(head), name, Tags::Tag(info.into()))))
+    Ok(json(&InRepository::new(login_server(head), name, Tags::Tag(info.into()))))
 }
 
 /// Deletes the tag. Its manifest and other tags stay.

@@ -116,7 +116,7 @@ struct Reference {
 }
 
 impl Repository {
-    pub(super) fn of(registry: String, name: &RepositoryName, info: &RepositoryInfo) -> Self {
+    pub(super) fn new(registry: String, name: &RepositoryName, info: &RepositoryInfo) -> Self {
         Self {
             registry,
             image_name: name.to_string(),
@@ -130,7 +130,7 @@ impl Repository {
 }
 
 impl<T> InRepository<T> {
-    pub(super) fn of(registry: String, name: &RepositoryName, what: T) -> Self {
+    pub(super) fn new(registry: String, name: &RepositoryName, what: T) -> Self {
         Self { registry, image_name: name.to_string(), what }
     }
 }

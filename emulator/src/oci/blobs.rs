@@ -27,7 +27,7 @@ pub(super) async fn get(
     }
     // `Range` is defined only for GET (RFC 9110, 14.2).
     let is_get = head.method == Method::GET;
-    let range = if is_get { wanted_range(&head.headers, &etag, &blob)? } else { None };
+    let range = if is_get { requested_range(&head.headers, &etag, &blob)? } else { None };
     let (status, bytes) = match &range {
         Some(range) => (StatusCode::PARTIAL_CONTENT, range.clone()),
         None => (StatusCode::OK, 0..blob.len),
@@ -63,7 +63,7 @@ pub(super) async fn delete(
 }
 
 /// The requested part, if there is one. `If-Range` with another tag asks for the whole content (RFC 9110, 13.1.5).
-fn wanted_range(
+fn requested_range(
     headers: &HeaderMap,
     etag: &str,
     blob: &Blob,
@@ -72,7 +72,7 @@ fn wanted_range(
     if headers.get(IF_RANGE).is_some_and(|tag| tag != etag) {
         return Ok(None);
     }
-    let range = ByteRange::of_header(range.to_str().unwrap_or_default());
+    let range = ByteRange::parse_header(range.to_str().unwrap_or_default());
     let range = range.map_err(|error| ErrorReply::malformed_range(error, blob.len))?;
     let Some(range) = range else { return Ok(None) };
     range.within(blob.len).map(Some).ok_or_else(|| ErrorReply::range_not_satisfiable(blob.len))

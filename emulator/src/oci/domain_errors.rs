@@ -156,7 +156,7 @@ impl ErrorReply {
         let errors = missing.iter().map(|digest| {
             (Code::ManifestBlobUnknown, message.to_owned(), json!({ "digest": digest.as_str() }))
         });
-        Self::of_several(status, errors.collect())
+        Self::from_errors(status, errors.collect())
     }
 }
 

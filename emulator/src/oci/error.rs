@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::code::Code;
 use super::headers::header_value;
 use super::range::{ContentRangeError, RangeError};
-use super::reason::phrase_of;
+use super::reason_phrase::reason_phrase;
 use super::route::RouteError;
 use crate::registry::NameError;
 
@@ -30,11 +30,11 @@ impl ErrorReply {
         reason = "callers pass a literal, a string or an error"
     )]
     pub fn new(status: StatusCode, code: Code, message: impl ToString, detail: Value) -> Self {
-        Self::of_several(status, vec![(code, message.to_string(), detail)])
+        Self::from_errors(status, vec![(code, message.to_string(), detail)])
     }
 
     /// A response with several errors, each with its code, message and detail.
-    pub(super) fn of_several(status: StatusCode, errors: Vec<(Code, String, Value)>) -> Self {
+    pub(super) fn from_errors(status: StatusCode, errors: Vec<(Code, String, Value)>) -> Self {
         Self { status, errors, headers: HeaderMap::new() }
     }
 
@@ -82,7 +82,7 @@ impl ErrorReply {
 
 impl ErrorReply {
     /// The response to a path without a route.
-    pub(super) fn of_route(error: RouteError, method: &Method) -> Self {
+    pub(super) fn from_route_error(error: RouteError, method: &Method) -> Self {
         let (status, code) = match &error {
             RouteError::NoRoute => (StatusCode::NOT_FOUND, Code::Unsupported),
             RouteError::Name(NameError::Tag(_)) if method == Method::PUT => {
@@ -98,7 +98,7 @@ impl ErrorReply {
     }
 
     /// Replaces a code that docker does not know: docker would retry the layer for 50 seconds. `UNSUPPORTED` is final for it.
-    pub(super) fn of_upload(mut self) -> Self {
+    pub(super) fn for_upload(mut self) -> Self {
         for (code, ..) in &mut self.errors {
             if *code == Code::RegistryDisallowedOperation {
                 *code = Code::Unsupported;
@@ -127,7 +127,7 @@ impl From<ContentRangeError> for ErrorReply {
 impl IntoResponse for ErrorReply {
     fn into_response(self) -> Response {
         let unread = self.errors.first().filter(|_| self.status.is_server_error());
-        let phrase = unread.and_then(|(_, message, _)| phrase_of(message));
+        let phrase = unread.and_then(|(_, message, _)| reason_phrase(message));
         let errors: Vec<Value> = self
             .errors
             .into_iter()

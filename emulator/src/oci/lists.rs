@@ -20,7 +20,7 @@ pub(super) async fn tags(
     name: &RepositoryName,
     head: &Parts,
 ) -> Result<Response, ErrorReply> {
-    let query = Query::of(&head.uri);
+    let query = Query::from_uri(&head.uri);
     let n = query.page_len()?;
     let page = content.tags(name, query.last(), n).await?;
     let body = json!({ "name": name.as_str(), "tags": page.items });
@@ -31,7 +31,7 @@ pub(super) async fn tags(
 }
 
 pub(super) async fn catalog(content: &Content, head: &Parts) -> Result<Response, ErrorReply> {
-    let query = Query::of(&head.uri);
+    let query = Query::from_uri(&head.uri);
     let page = content.repositories(query.last(), query.page_len()?).await?;
     let body = json!({ "repositories": page.items });
     let next = page.next.map(|last| {
@@ -46,7 +46,7 @@ pub(super) async fn referrers(
     subject: &Digest,
     head: &Parts,
 ) -> Result<Response, ErrorReply> {
-    let query = Query::of(&head.uri);
+    let query = Query::from_uri(&head.uri);
     let artifact_type = query.get("artifactType").filter(|text| !text.is_empty());
     let page = content.referrers(name, subject, artifact_type, query.get("last")).await?;
     let body = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": page.items });

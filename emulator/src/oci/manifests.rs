@@ -68,7 +68,7 @@ pub(super) async fn put(
     let content_type =
         content_type.map(|text| text.split(';').next().unwrap_or(text).trim().to_owned());
     let content_type = content_type.filter(|text| !text.is_empty());
-    let names = names(reference, &Query::of(&head.uri))?;
+    let names = names(reference, &Query::from_uri(&head.uri))?;
     let tags: Vec<_> = match reference {
         Reference::Digest(_) => names.tags.iter().map(header_value).collect(),
         Reference::Tag(_) => Vec::new(),
@@ -94,7 +94,7 @@ pub(super) async fn put(
 fn names(reference: &Reference, query: &Query) -> Result<ManifestNames, ErrorReply> {
     let mut names = ManifestNames::from(reference);
     for text in query.all("digest") {
-        let digest = text.parse().map_err(RouteError::Digest).map_err(of_parameter)?;
+        let digest = text.parse().map_err(RouteError::Digest).map_err(parameter_error)?;
         if !names.digests.contains(&digest) {
             names.digests.push(digest);
         }
@@ -105,7 +105,7 @@ fn names(reference: &Reference, query: &Query) -> Result<ManifestNames, ErrorRep
     }
     if matches!(reference, Reference::Digest(_)) {
         for text in query.all("tag") {
-            names.tags.push(text.parse().map_err(RouteError::Name).map_err(of_parameter)?);
+            names.tags.push(text.parse().map_err(RouteError::Name).map_err(parameter_error)?);
         }
         names.tags.sort();
         names.tags.dedup();
@@ -124,8 +124,8 @@ fn names(reference: &Reference, query: &Query) -> Result<ManifestNames, ErrorRep
 }
 
 /// A parameter is refused like the same text in the path.
-fn of_parameter(error: RouteError) -> ErrorReply {
-    ErrorReply::of_route(error, &Method::PUT)
+fn parameter_error(error: RouteError) -> ErrorReply {
+    ErrorReply::from_route_error(error, &Method::PUT)
 }
 
 /// Deletes a manifest, or only a tag.

@@ -13,7 +13,7 @@ use super::error::ErrorReply;
 pub(crate) struct Query(Vec<(String, String)>);
 
 impl Query {
-    pub(crate) fn of(uri: &Uri) -> Self {
+    pub(crate) fn from_uri(uri: &Uri) -> Self {
         let text = uri.query().unwrap_or_default();
         let text = text.replace('+', "%2B");
         Self(form_urlencoded::parse(text.as_bytes()).into_owned().collect())

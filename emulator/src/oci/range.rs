@@ -38,7 +38,7 @@ pub struct ContentRangeError;
 impl ByteRange {
     /// Reads a `Range` header. `None` for a header that must be ignored: a unit other than bytes, or several ranges, for
     /// which the whole content is an allowed response.
-    pub fn of_header(text: &str) -> Result<Option<Self>, RangeError> {
+    pub fn parse_header(text: &str) -> Result<Option<Self>, RangeError> {
         let Some((unit, ranges)) = text.split_once('=') else { return Err(RangeError) };
         if !unit.trim().eq_ignore_ascii_case("bytes") || ranges.contains(',') {
             return Ok(None);
@@ -72,7 +72,7 @@ impl ByteRange {
 
 impl ContentRange {
     /// Reads the header of a chunk. Also accepts the form of RFC 9110, `bytes first-last/total`, which some clients send.
-    pub fn of_header(text: &str) -> Result<Self, ContentRangeError> {
+    pub fn parse_header(text: &str) -> Result<Self, ContentRangeError> {
         let text = text.trim();
         let text =
             text.strip_prefix("bytes").map_or(text, |rest| rest.trim_start_matches([' ', '=']));
@@ -111,7 +111,7 @@ mod tests {
 
     #[track_caller]
     fn check(header: &str, len: u64, expected: impl Into<Option<Range<u64>>>) {
-        let range = ByteRange::of_header(header).unwrap().unwrap();
+        let range = ByteRange::parse_header(header).unwrap().unwrap();
         assert_eq!(range.within(len), expected.into(), "{header} of {len}");
     }
 
@@ -133,8 +133,8 @@ mod tests {
 
     #[test]
     fn other_units_and_several_ranges_are_ignored() {
-        assert_eq!(ByteRange::of_header("items=0-1"), Ok(None));
-        assert_eq!(ByteRange::of_header("bytes=0-1,3-4"), Ok(None));
+        assert_eq!(ByteRange::parse_header("items=0-1"), Ok(None));
+        assert_eq!(ByteRange::parse_header("bytes=0-1,3-4"), Ok(None));
     }
 
     #[test]
@@ -150,25 +150,25 @@ mod tests {
             "bytes=1",
             "bytes=99999999999999999999x-",
         ] {
-            assert_eq!(ByteRange::of_header(bad), Err(RangeError), "{bad:?}");
+            assert_eq!(ByteRange::parse_header(bad), Err(RangeError), "{bad:?}");
         }
     }
 
     #[test]
     fn both_forms_of_content_range_are_read() {
         let expected = Ok(ContentRange { first: 5, last: 9 });
-        assert_eq!(ContentRange::of_header("5-9"), expected);
-        assert_eq!(ContentRange::of_header("bytes 5-9/*"), expected);
-        assert_eq!(ContentRange::of_header("bytes=5-9"), expected);
+        assert_eq!(ContentRange::parse_header("5-9"), expected);
+        assert_eq!(ContentRange::parse_header("bytes 5-9/*"), expected);
+        assert_eq!(ContentRange::parse_header("bytes=5-9"), expected);
         for bad in ["", "5", "9-5", "-5", "5-", "a-b", "0-18446744073709551615", "5-9-10"] {
-            assert_eq!(ContentRange::of_header(bad), Err(ContentRangeError), "{bad:?}");
+            assert_eq!(ContentRange::parse_header(bad), Err(ContentRangeError), "{bad:?}");
         }
     }
 
     proptest! {
         #[test]
         fn a_requested_range_is_within_the_content(first: u64, last: u64, len: u64) {
-            if let Ok(Some(range)) = ByteRange::of_header(&format!("bytes={first}-{last}"))
+            if let Ok(Some(range)) = ByteRange::parse_header(&format!("bytes={first}-{last}"))
                 && let Some(within) = range.within(len)
             {
                 prop_assert!(within.start < within.end && within.end <= len);
@@ -177,8 +177,8 @@ mod tests {
 
         #[test]
         fn no_text_makes_the_parsers_panic(text in r"\PC{0,60}") {
-            let _ = ByteRange::of_header(&text);
-            let _ = ContentRange::of_header(&text);
+            let _ = ByteRange::parse_header(&text);
+            let _ = ContentRange::parse_header(&text);
         }
     }
 }

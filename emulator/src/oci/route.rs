@@ -10,8 +10,8 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 use thiserror::Error;
 
-use super::kinds::route_kinds;
 use super::parsed_path::{Parsed, with_parsed_paths};
+use super::route_kind::route_kinds;
 use crate::registry::{Digest, DigestError, NameError, Reference, RepositoryName, UploadId};
 
 /// The object of a path below `/v2/`, in domain types.
@@ -107,12 +107,12 @@ pub type ParsedPath = Parsed<Route, RouteError>;
 ///
 /// Only this function parses a path: the parser is private to this file, so a layer or a handler cannot parse it again.
 pub fn parse_paths(routes: Router) -> Router {
-    with_parsed_paths(routes, Route::of)
+    with_parsed_paths(routes, Route::parse)
 }
 
 impl Route {
     /// Reads a path as it is in the request line, with its percent-encoding.
-    fn of(path: &str) -> Result<Self, RouteError> {
+    fn parse(path: &str) -> Result<Self, RouteError> {
         let decoded = percent_decode_str(path).decode_utf8().map_err(|_| RouteError::NoRoute)?;
         let rest = decoded.strip_prefix("/v2").ok_or(RouteError::NoRoute)?;
         let rest = match rest {
@@ -203,8 +203,8 @@ mod tests {
 
     #[test]
     fn names_may_contain_segments_of_routes() {
-        let blob = Route::of(&format!("/v2/a/blobs/uploads/blobs/{DIGEST}")).unwrap();
-        let manifest = Route::of("/v2/tags/list/manifests/latest").unwrap();
+        let blob = Route::parse(&format!("/v2/a/blobs/uploads/blobs/{DIGEST}")).unwrap();
+        let manifest = Route::parse("/v2/tags/list/manifests/latest").unwrap();
 
         assert!(matches!(blob, Route::Blob { name, .. } if name.as_str() == "a/blobs/uploads"));
         assert!(matches!(manifest, Route::Manifest { name, .. } if name.as_str() == "tags/list"));
@@ -212,26 +212,26 @@ mod tests {
 
     #[test]
     fn digests_may_be_percent_encoded() {
-        let plain = Route::of(&format!("/v2/a/blobs/{DIGEST}")).unwrap();
-        let encoded = Route::of(&format!("/v2/a/blobs/{}", DIGEST.replace(':', "%3A"))).unwrap();
+        let plain = Route::parse(&format!("/v2/a/blobs/{DIGEST}")).unwrap();
+        let encoded = Route::parse(&format!("/v2/a/blobs/{}", DIGEST.replace(':', "%3A"))).unwrap();
 
         assert_eq!(plain, encoded);
     }
 
     #[test]
     fn malformed_and_unknown_paths_have_different_errors() {
-        assert!(matches!(Route::of("/v2/A/tags/list"), Err(RouteError::Name(_))));
-        assert!(matches!(Route::of("/v2/a/blobs/sha256:1"), Err(RouteError::Digest(_))));
-        assert!(matches!(Route::of("/v2/a/manifests/-x"), Err(RouteError::Name(_))));
-        assert!(matches!(Route::of("/v2/a/blobs/uploads/x"), Err(RouteError::Upload(_))));
-        assert!(matches!(Route::of("/v2/a"), Err(RouteError::NoRoute)));
-        assert!(matches!(Route::of("/v2/a/%ff/list"), Err(RouteError::NoRoute)));
+        assert!(matches!(Route::parse("/v2/A/tags/list"), Err(RouteError::Name(_))));
+        assert!(matches!(Route::parse("/v2/a/blobs/sha256:1"), Err(RouteError::Digest(_))));
+        assert!(matches!(Route::parse("/v2/a/manifests/-x"), Err(RouteError::Name(_))));
+        assert!(matches!(Route::parse("/v2/a/blobs/uploads/x"), Err(RouteError::Upload(_))));
+        assert!(matches!(Route::parse("/v2/a"), Err(RouteError::NoRoute)));
+        assert!(matches!(Route::parse("/v2/a/%ff/list"), Err(RouteError::NoRoute)));
     }
 
     proptest! {
         #[test]
         fn no_path_makes_the_parser_panic(path in r"/v2/\PC{0,200}") {
-            let _ = Route::of(&path);
+            let _ = Route::parse(&path);
         }
     }
 }

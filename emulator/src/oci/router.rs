@@ -43,7 +43,7 @@ async fn handle(
 ) -> Result<Response, ErrorReply> {
     let (head, body) = request.into_parts();
     let method = head.method.clone();
-    let route = path.into_result().map_err(|error| ErrorReply::of_route(error, &method))?;
+    let route = path.into_result().map_err(|error| ErrorReply::from_route_error(error, &method))?;
     if !route.methods().contains(&method) {
         return Err(ErrorReply::method_not_allowed(&method, route.methods()));
     }
@@ -82,7 +82,7 @@ async fn handle(
         (Route::Upload { name, id }, Method::DELETE) => uploads::cancel(&content, &name, id).await,
         (Route::Upload { name, id }, _) => uploads::status(&content, &name, id).await,
     };
-    answer.map_err(|reply| if is_upload { reply.of_upload() } else { reply })
+    answer.map_err(|reply| if is_upload { reply.for_upload() } else { reply })
 }
 
 /// `GET /v2/`: this is a registry. It answers in every state of the key.

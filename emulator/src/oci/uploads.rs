@@ -24,7 +24,7 @@ pub(super) async fn start(
     head: &Parts,
     body: HttpBody,
 ) -> Result<Response, ErrorReply> {
-    let query = Query::of(&head.uri);
+    let query = Query::from_uri(&head.uri);
     if let Some(mount) = query.get("mount") {
         let digest: Digest = mount.parse().map_err(Error::from)?;
         let access = head.extensions.get::<Access>();
@@ -84,7 +84,7 @@ pub(super) async fn finish(
     head: &Parts,
     body: HttpBody,
 ) -> Result<Response, ErrorReply> {
-    let query = Query::of(&head.uri);
+    let query = Query::from_uri(&head.uri);
     let digest: Digest = query
         .get("digest")
         .ok_or_else(|| {
@@ -129,7 +129,7 @@ fn chunk_headers(headers: &HeaderMap) -> Result<ChunkHeaders, ErrorReply> {
     let Some(range) = text(&CONTENT_RANGE) else {
         return Ok(ChunkHeaders { start: None, len: length });
     };
-    let range = ContentRange::of_header(range)?;
+    let range = ContentRange::parse_header(range)?;
     if let Some(length) = length.filter(|&length| length != range.count()) {
         let message =
             format!("Content-Range names {} bytes, Content-Length {length}", range.count());

@@ -30,10 +30,10 @@ mod tests;
 
 pub use self::access::{
     Access, AccessChangeError, AccessError, AccessName, AccessSettings, Action, Actions,
-    AdminCredentials, Audience, Caller, Credentials, Directory, Doorkeeper, LoginToken, Need,
-    NewPassword, NoDirectory, Password, PasswordName, Proof, Scope, ScopeMap, ScopeMapAction,
-    ScopeMapActionError, TokenKey, TokenPassword, TokenProblem, UnknownAction, UnknownScope,
-    Vouched,
+    AdminCredentials, Audience, Authenticator, Caller, Credentials, Directory, LoginToken,
+    NewPassword, NoDirectory, Password, PasswordName, RequiredAccess, Scope, ScopeMap,
+    ScopeMapAction, ScopeMapActionError, TokenGrant, TokenKey, TokenPassword, TokenProblem,
+    UnknownAction, UnknownScope, VerifiedPrincipal,
 };
 pub use self::content::{
     AttributeChange, Blob, BlobStream, Body, ChunkHeaders, Collected, Collection,

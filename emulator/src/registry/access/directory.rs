@@ -7,7 +7,7 @@ use super::action::Action;
 
 /// A principal that the directory has authenticated.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Vouched {
+pub struct VerifiedPrincipal {
     /// Its client id.
     pub client_id: String,
     /// Its object id, which role assignments name.
@@ -18,13 +18,13 @@ pub struct Vouched {
 pub trait Directory: Send + Sync {
     /// The principal of an access token, if the token is for Azure Resource Manager or for registries. The error is a
     /// message.
-    fn of_token(&self, token: &str) -> Result<Vouched, String>;
+    fn verify_token(&self, token: &str) -> Result<VerifiedPrincipal, String>;
 
     /// The principal of a client secret.
-    fn of_secret(&self, client_id: &str, secret: &str) -> Option<Vouched>;
+    fn verify_secret(&self, client_id: &str, secret: &str) -> Option<VerifiedPrincipal>;
 
     /// Whether a principal still exists.
-    fn has(&self, principal: &Vouched) -> bool;
+    fn has(&self, principal: &VerifiedPrincipal) -> bool;
 
     /// Whether a role allows the principal an operation of the control plane on a resource.
     fn allows(&self, object_id: &str, operation: &str, resource_id: &str) -> bool;
@@ -35,16 +35,16 @@ pub trait Directory: Send + Sync {
 pub struct NoDirectory;
 
 impl Directory for NoDirectory {
-    fn of_token(&self, _token: &str) -> Result<Vouched, String> {
+    fn verify_token(&self, _token: &str) -> Result<VerifiedPrincipal, String> {
         Err("the vault is not the embedded one, so its issuer's tokens are not known here"
             .to_owned())
     }
 
-    fn of_secret(&self, _client_id: &str, _secret: &str) -> Option<Vouched> {
+    fn verify_secret(&self, _client_id: &str, _secret: &str) -> Option<VerifiedPrincipal> {
         None
     }
 
-    fn has(&self, _principal: &Vouched) -> bool {
+    fn has(&self, _principal: &VerifiedPrincipal) -> bool {
         false
     }
 

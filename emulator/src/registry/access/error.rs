@@ -30,7 +30,7 @@ pub enum AccessError {
     Entra(String),
     /// The request has no login.
     #[error("the request has no login")]
-    Nobody,
+    LoginRequired,
     /// The login has none of the permissions that were asked for.
     #[error("the login has none of the permissions that were asked for")]
     NothingGranted,

@@ -385,7 +385,7 @@ mod tests {
 
     #[test]
     fn an_access_token_allows_what_it_was_made_for() {
-        let granted = Scope::of_texts(["repository:a/b:pull,metadata_read registry:catalog:*"]);
+        let granted = Scope::parse_all(["repository:a/b:pull,metadata_read registry:catalog:*"]);
         let made =
             key().access_token(&named("team1"), "localhost:5001", &token(), &granted, 0).unwrap();
 

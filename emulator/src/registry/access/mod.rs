@@ -2,7 +2,7 @@
 //!
 //! A registry either needs no login, as `local`, or requires one: the admin user, a token with a scope map, or a
 //! principal of Microsoft Entra with a role on the registry. `acr/` reads the credentials of a request and the
-//! permission that it needs; [`Doorkeeper`] authenticates the caller and determines the permissions; the methods of
+//! permission that it needs; [`Authenticator`] authenticates the caller and determines the permissions; the methods of
 //! [`Registry`](super::Registry) here manage logins.
 //!
 //! Invariants: a password is compared in constant time, stored as a hash or sealed, and never logged. A caller without
@@ -11,11 +11,14 @@
 
 mod action;
 mod admin;
+mod authenticator;
+mod credentials;
 mod directory;
-mod doorkeeper;
 mod error;
 mod jwt;
 mod password;
+mod permissions;
+mod required_access;
 mod rule;
 mod scope;
 mod scope_map;
@@ -23,11 +26,13 @@ mod tokens;
 
 pub use self::action::{Action, Actions, UnknownAction};
 pub use self::admin::{AccessSettings, AdminCredentials};
-pub use self::directory::{Directory, NoDirectory, Vouched};
-pub use self::doorkeeper::{Access, Credentials, Doorkeeper, Need, Proof};
+pub use self::authenticator::Authenticator;
+pub use self::credentials::{Credentials, TokenGrant};
+pub use self::directory::{Directory, NoDirectory, VerifiedPrincipal};
 pub use self::error::{AccessChangeError, AccessError};
 pub use self::jwt::{Audience, Caller, TokenKey, TokenProblem};
 pub use self::password::Password;
+pub use self::required_access::{Access, RequiredAccess};
 pub use self::scope::{Scope, UnknownScope};
 pub use self::scope_map::{ScopeMapAction, ScopeMapActionError};
 pub use self::tokens::{

@@ -47,7 +47,7 @@ impl Password {
 }
 
 /// Whether a guess is the password of a row; takes the same time for every guess of one length.
-pub(super) fn proves(row: &PasswordRow, guess: &str) -> bool {
+pub(super) fn is_password_of(row: &PasswordRow, guess: &str) -> bool {
     row.hash.ct_eq(&salted(&row.salt, guess)).into()
 }
 
@@ -71,8 +71,10 @@ mod tests {
 
         let row = password.row(0, None);
 
-        assert!(proves(&row, password.expose()) && password.is(password.expose()));
-        assert!(!proves(&row, other.expose()) && !proves(&row, "") && !password.is(""));
+        assert!(is_password_of(&row, password.expose()) && password.is(password.expose()));
+        assert!(
+            !is_password_of(&row, other.expose()) && !is_password_of(&row, "") && !password.is("")
+        );
         assert!(!serde_json::to_string(&row).unwrap().contains(password.expose()));
         assert_ne!(row.hash, password.row(0, None).hash, "each has a salt of its own");
         assert!(!format!("{password:?}").contains(password.expose()));

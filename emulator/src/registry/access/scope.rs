@@ -33,7 +33,7 @@ pub struct UnknownScope;
 
 impl Scope {
     /// Parses all scopes of all texts. Duplicates are merged.
-    pub fn of_texts<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<Self> {
+    pub fn parse_all<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<Self> {
         let mut scopes: Vec<Self> = Vec::new();
         let words = texts.into_iter().flat_map(str::split_whitespace);
         for scope in words.filter_map(|word| word.parse::<Self>().ok()) {
@@ -112,7 +112,7 @@ mod tests {
     fn scopes_of_one_or_several_texts_are_merged() {
         let texts = ["repository:a/b:pull  repository:c:pull,push", "repository:a/b:push"];
 
-        let scopes = Scope::of_texts(texts);
+        let scopes = Scope::parse_all(texts);
 
         let both = [Action::Pull, Action::Push];
         assert_eq!(scopes, [scope("a/b", &both), scope("c", &both)]);
@@ -135,14 +135,14 @@ mod tests {
         let texts =
             ["", "pull", "repository:A:pull", "repository:a:", "registry:other:*", "x:a:pull"];
 
-        assert!(Scope::of_texts(texts).is_empty());
+        assert!(Scope::parse_all(texts).is_empty());
     }
 
     #[test]
     fn the_number_of_scopes_in_a_token_is_limited() {
         let texts: Vec<String> = (0..1000).map(|i| format!("repository:a{i}:pull")).collect();
 
-        assert_eq!(Scope::of_texts(texts.iter().map(String::as_str)).len(), MAX_SCOPES);
+        assert_eq!(Scope::parse_all(texts.iter().map(String::as_str)).len(), MAX_SCOPES);
     }
 
     proptest! {
@@ -158,7 +158,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_the_parser_panic(text in r"\PC{0,200}", tail in r"[a-z:,* /()]{0,80}") {
-            let _ = Scope::of_texts([text.as_str(), tail.as_str()]);
+            let _ = Scope::parse_all([text.as_str(), tail.as_str()]);
         }
     }
 }

@@ -10,7 +10,7 @@ use hyper::ext::ReasonPhrase;
 const MAX_LEN: usize = 400;
 
 /// The phrase for a message: on one line and in ASCII, so that all clients can read it.
-pub(super) fn phrase_of(message: &str) -> Option<ReasonPhrase> {
+pub(super) fn reason_phrase(message: &str) -> Option<ReasonPhrase> {
     let plain = |c: char| if c == ' ' || c.is_ascii_graphic() { c } else { '?' };
     let phrase: String = message.chars().take(MAX_LEN).map(plain).collect();
     ReasonPhrase::try_from(phrase).ok()
@@ -22,9 +22,9 @@ mod tests {
 
     #[test]
     fn a_phrase_is_one_line_of_ascii_with_a_limit() {
-        let phrase = phrase_of("no vault\r\nX-Injected: 1 é").unwrap();
+        let phrase = reason_phrase("no vault\r\nX-Injected: 1 é").unwrap();
         assert_eq!(phrase.as_bytes(), b"no vault??X-Injected: 1 ?");
 
-        assert_eq!(phrase_of(&"x".repeat(10_000)).unwrap().as_bytes().len(), MAX_LEN);
+        assert_eq!(reason_phrase(&"x".repeat(10_000)).unwrap().as_bytes().len(), MAX_LEN);
     }
 }

@@ -7,35 +7,36 @@ use http::{Method, Uri};
 
 use super::route::{ParsedPath as AcrPath, Route as AcrRoute};
 use crate::oci::{ParsedPath as OciPath, Query, Route as OciRoute};
-use crate::registry::{Action, Actions, Need, RepositoryName, Scope};
+use crate::registry::{Action, Actions, RepositoryName, RequiredAccess, Scope};
 
 /// The access that a request needs, and a second repository that it reads: the source of a mount.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Needs {
-    pub(super) need: Need,
+pub(super) struct RequestRequirements {
+    pub(super) access: RequiredAccess,
     pub(super) mount_from: Option<RepositoryName>,
 }
 
-impl Needs {
+impl RequestRequirements {
     /// The access that a request to `/v2/` or `/acr/v1/` needs.
-    pub(super) fn of(head: &Parts) -> Self {
+    pub(super) fn from_parts(head: &Parts) -> Self {
         let (method, extensions) = (&head.method, &head.extensions);
         if let Some(route) = extensions.get::<OciPath>().and_then(OciPath::route) {
-            return Self::of_oci(route, method, &head.uri);
+            return Self::for_oci_route(route, method, &head.uri);
         }
         let route = extensions.get::<AcrPath>().and_then(AcrPath::route);
-        let need = route.map_or(Need::Login, |route| of_acr(route, method));
-        Self { need, mount_from: None }
+        let access = route.map_or(RequiredAccess::Login, |route| for_acr_route(route, method));
+        Self { access, mount_from: None }
     }
 
     /// All scopes that the request may use.
     pub(super) fn scopes(&self) -> Vec<Scope> {
         let mut scopes = Vec::new();
-        match &self.need {
-            Need::Login => (),
-            Need::Catalog => scopes.push(Scope::Catalog),
-            Need::Repository { name, any, ask } => {
-                scopes.push(Scope::Repository { name: name.clone(), actions: any.or(*ask) });
+        match &self.access {
+            RequiredAccess::Login => (),
+            RequiredAccess::Catalog => scopes.push(Scope::Catalog),
+            RequiredAccess::Repository { name, any_of, challenge } => {
+                scopes
+                    .push(Scope::Repository { name: name.clone(), actions: any_of.or(*challenge) });
             }
         }
         if let Some(name) = &self.mount_from {
@@ -45,62 +46,62 @@ impl Needs {
         scopes
     }
 
-    fn of_oci(route: &OciRoute, method: &Method, uri: &Uri) -> Self {
+    fn for_oci_route(route: &OciRoute, method: &Method, uri: &Uri) -> Self {
         let mut mount_from = None;
-        let need = match route {
-            OciRoute::Base => Need::Login,
-            OciRoute::Catalog => Need::Catalog,
+        let access = match route {
+            OciRoute::Base => RequiredAccess::Login,
+            OciRoute::Catalog => RequiredAccess::Catalog,
             // Clients that asked only for pull get a challenge, and ask again (Azure/acr#600, renovatebot/renovate#14708).
-            OciRoute::Tags { name } => Need::action(name.clone(), Action::MetadataRead),
-            OciRoute::Referrers { name, .. } => Need::action(name.clone(), Action::Pull),
+            OciRoute::Tags { name } => RequiredAccess::action(name.clone(), Action::MetadataRead),
+            OciRoute::Referrers { name, .. } => RequiredAccess::action(name.clone(), Action::Pull),
             OciRoute::Manifest { name, .. } | OciRoute::Blob { name, .. } => {
-                of_content(name, method)
+                for_content(name, method)
             }
             OciRoute::Uploads { name } => {
-                let query = Query::of(uri);
+                let query = Query::from_uri(uri);
                 mount_from = query.get("from").and_then(|from| from.parse().ok());
-                push(name)
+                for_push(name)
             }
-            OciRoute::Upload { name, .. } => push(name),
+            OciRoute::Upload { name, .. } => for_push(name),
         };
-        Self { need, mount_from }
+        Self { access, mount_from }
     }
 }
 
-fn of_acr(route: &AcrRoute, method: &Method) -> Need {
+fn for_acr_route(route: &AcrRoute, method: &Method) -> RequiredAccess {
     match route {
-        AcrRoute::Catalog => Need::Catalog,
+        AcrRoute::Catalog => RequiredAccess::Catalog,
         AcrRoute::Repository { name }
         | AcrRoute::Tags { name }
         | AcrRoute::Tag { name, .. }
         | AcrRoute::Manifests { name }
         | AcrRoute::Manifest { name, .. } => match *method {
-            Method::PATCH => Need::Repository {
+            Method::PATCH => RequiredAccess::Repository {
                 name: name.clone(),
-                any: Actions::from_iter([Action::MetadataWrite]),
-                ask: Actions::from_iter([Action::MetadataWrite, Action::MetadataRead]),
+                any_of: Actions::from_iter([Action::MetadataWrite]),
+                challenge: Actions::from_iter([Action::MetadataWrite, Action::MetadataRead]),
             },
-            Method::DELETE => Need::action(name.clone(), Action::Delete),
-            _ => Need::action(name.clone(), Action::MetadataRead),
+            Method::DELETE => RequiredAccess::action(name.clone(), Action::Delete),
+            _ => RequiredAccess::action(name.clone(), Action::MetadataRead),
         },
-        AcrRoute::Deleted => Need::Login,
+        AcrRoute::Deleted => RequiredAccess::Login,
     }
 }
 
-fn of_content(name: &RepositoryName, method: &Method) -> Need {
+fn for_content(name: &RepositoryName, method: &Method) -> RequiredAccess {
     match *method {
-        Method::DELETE => Need::action(name.clone(), Action::Delete),
-        Method::PUT => push(name),
-        _ => Need::action(name.clone(), Action::Pull),
+        Method::DELETE => RequiredAccess::action(name.clone(), Action::Delete),
+        Method::PUT => for_push(name),
+        _ => RequiredAccess::action(name.clone(), Action::Pull),
     }
 }
 
 /// A push. The challenge asks for pull as well, because clients first check which blobs exist.
-fn push(name: &RepositoryName) -> Need {
-    Need::Repository {
+fn for_push(name: &RepositoryName) -> RequiredAccess {
+    RequiredAccess::Repository {
         name: name.clone(),
-        any: Actions::from_iter([Action::Push]),
-        ask: Actions::from_iter([Action::Pull, Action::Push]),
+        any_of: Actions::from_iter([Action::Push]),
+        challenge: Actions::from_iter([Action::Pull, Action::Push]),
     }
 }
 
@@ -116,8 +117,8 @@ mod tests {
 
     async fn check(method: &Method, path: &str, scopes: &str) {
         let routes = Router::new().fallback(async |request: Request| {
-            let needs = Needs::of(&request.into_parts().0);
-            let scopes: Vec<_> = needs.scopes().iter().map(ToString::to_string).collect();
+            let required = RequestRequirements::from_parts(&request.into_parts().0);
+            let scopes: Vec<_> = required.scopes().iter().map(ToString::to_string).collect();
             Extension(scopes.join(" "))
         });
         let routes = parse_paths(crate::oci::parse_paths(routes));
