@@ -8,7 +8,7 @@ use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
 
 use zeroize::{Zeroize as _, Zeroizing};
 
-use crate::{DataKey, FinishedSeal, OpenError, Opener, SealError, Sealer};
+use crate::{DataKey, FinishedSeal, OpenError, Opener, ReadRange, SealError, Sealer};
 
 /// Seals everything that is written to it. Made by [`Sealer::into_writer`]; it must end in [`SealWriter::finish`].
 #[must_use]
@@ -21,7 +21,7 @@ pub struct SealWriter<'key, W: Write> {
 ///
 /// A segment is authenticated before its first byte is returned. Damage is an error of the kind [`io::ErrorKind::InvalidData`].
 /// The plaintext of one segment is kept in memory and wiped when another one takes its place.
-pub struct OpenReader<'key, R: Read + Seek> {
+pub struct OpenReader<'key, R: ReadRange> {
     opener: Opener<R>,
     key: &'key DataKey,
     segment: Zeroizing<Vec<u8>>,
@@ -38,7 +38,7 @@ impl<W: Write> Sealer<W> {
     }
 }
 
-impl<R: Read + Seek> Opener<R> {
+impl<R: ReadRange> Opener<R> {
     /// A [`Read`] and [`Seek`] that opens with this key. It begins at the first byte of the content.
     pub fn into_reader(self, key: &DataKey) -> OpenReader<'_, R> {
         OpenReader { opener: self, key, segment: Zeroizing::default(), loaded: None, position: 0 }
@@ -70,14 +70,14 @@ impl<W: Write> Write for SealWriter<'_, W> {
     }
 }
 
-impl<R: Read + Seek> OpenReader<'_, R> {
+impl<R: ReadRange> OpenReader<'_, R> {
     /// The opener, for calls with the key of each call.
     pub fn into_inner(self) -> Opener<R> {
         self.opener
     }
 }
 
-impl<R: Read + Seek> BufRead for OpenReader<'_, R> {
+impl<R: ReadRange> BufRead for OpenReader<'_, R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.opener.len() <= self.position {
             return Ok(&[]);
@@ -100,7 +100,7 @@ impl<R: Read + Seek> BufRead for OpenReader<'_, R> {
     }
 }
 
-impl<R: Read + Seek> Read for OpenReader<'_, R> {
+impl<R: ReadRange> Read for OpenReader<'_, R> {
     fn read(&mut self, bytes: &mut [u8]) -> io::Result<usize> {
         let mut found = self.fill_buf()?;
         let read = found.read(bytes)?;
@@ -109,7 +109,7 @@ impl<R: Read + Seek> Read for OpenReader<'_, R> {
     }
 }
 
-impl<R: Read + Seek> Seek for OpenReader<'_, R> {
+impl<R: ReadRange> Seek for OpenReader<'_, R> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         let position = match to {
             SeekFrom::Start(offset) => Some(offset),
@@ -129,7 +129,7 @@ impl<W: Write> fmt::Debug for SealWriter<'_, W> {
     }
 }
 
-impl<R: Read + Seek> fmt::Debug for OpenReader<'_, R> {
+impl<R: ReadRange> fmt::Debug for OpenReader<'_, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OpenReader")
             .field("opener", &self.opener)

@@ -6,7 +6,7 @@
 
 use std::io::{self, Read};
 
-use super::{DataKeyId, OpenError, SealError};
+use super::{DataKeyId, OpenError, ReadRange, SealError};
 
 /// The length of a header.
 pub const HEADER_LEN: usize = MAGIC.len() + 2 + 1 + 1 + 4 + DataKeyId::LEN;
@@ -69,7 +69,7 @@ impl Header {
         Ok(Self { data_key, segment_len, kind })
     }
 
-    /// Reads a header. Its fields are bounded, but not yet authenticated.
+    /// Reads a header from the front of a file. Its fields are bounded, but not yet authenticated.
     pub fn read(input: &mut impl Read) -> Result<Self, OpenError> {
         let mut bytes = [0; HEADER_LEN];
         input.read_exact(&mut bytes).map_err(|error| match error.kind() {
@@ -77,6 +77,13 @@ impl Header {
             _ => OpenError::Io(error),
         })?;
         Self::parse(&bytes)
+    }
+
+    /// Reads the header of a file. Its fields are bounded, but not yet authenticated.
+    pub fn of_file(input: &mut impl ReadRange) -> Result<Self, OpenError> {
+        let mut bytes = Vec::new();
+        input.read_range(0, HEADER_LEN, &mut bytes)?;
+        Self::read(&mut bytes.as_slice())
     }
 
     /// The data key that opens the file.

@@ -31,6 +31,7 @@
 //! | [`Sealer`], [`SealWriter`] | write a sealed file from front to back |
 //! | [`Scanner`], [`Recovered`] | read an unfinished file after a restart, so that [`Sealer::resume`] continues it |
 //! | [`Opener`], [`OpenReader`] | read any part of a finished file |
+//! | [`ReadRange`] | where both read from: anything that is [`Read`](std::io::Read) and [`Seek`](std::io::Seek), or a store of objects |
 //! | [`seal_value`], [`open_value`] | seal a short value |
 //!
 //! `FORMAT.md` describes every byte, and each attack that the format defeats. `vectors/` has test vectors, and a second
@@ -57,6 +58,7 @@ mod kdf;
 mod nonce;
 mod open;
 mod random;
+mod range;
 mod runs;
 mod scan;
 mod seal;
@@ -76,6 +78,7 @@ pub use self::header::{
 pub use self::id::{DataKeyId, InvalidDataKeyId};
 pub use self::kdf::Binding;
 pub use self::open::Opener;
+pub use self::range::ReadRange;
 pub use self::runs::MAX_RUNS;
 pub use self::scan::{Recovered, Scanner};
 pub use self::seal::{FinishedSeal, Sealer};

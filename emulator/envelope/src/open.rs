@@ -5,18 +5,19 @@
 //! call. Nothing that could open content is kept between calls.
 
 use std::fmt;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 
 use super::header::{HEADER_LEN, Header};
 use super::kdf::{Binding, COMMITMENT_LEN, FileContext};
 use super::nonce::Nonce;
 use super::random::SALT_LEN;
+use super::range::{ReadRange, read_exact_range};
 use super::runs::{Layout, RUN_HEAD_LEN};
 use super::trailer::{FOOTER_LEN, Trailer};
 use super::{DataKey, OpenError};
 
 /// Reads any segment of a finished file. See the module's description.
-pub struct Opener<R: Read + Seek> {
+pub struct Opener<R: ReadRange> {
     input: R,
     context: FileContext,
     layout: Layout,
@@ -29,7 +30,7 @@ struct CheckedRun {
     commitment: [u8; COMMITMENT_LEN],
 }
 
-impl<R: Read + Seek> Opener<R> {
+impl<R: ReadRange> Opener<R> {
     /// Opens a finished file. `header` is the result of [`Header::read`] for this `input`; `key` is the data key that it names;
     /// `identity` is the identity that the file was finished with.
     pub fn open(
@@ -56,24 +57,27 @@ impl<R: Read + Seek> Opener<R> {
             return Err(OpenError::Damaged);
         }
         let context = FileContext::new(header, binding);
-        let file_len = input.seek(SeekFrom::End(0))?;
+        let file_len = input.total_len()?;
         let Some(rest) = file_len.checked_sub(FIXED_LEN) else {
             return Err(OpenError::Malformed("too short for a finished file"));
         };
         let mut found = [0; HEADER_LEN];
-        read_at(&mut input, 0, &mut found)?;
+        read_exact_range(&mut input, 0, &mut found)?;
         if found != header.to_bytes() {
             return Err(OpenError::Damaged);
         }
         let mut footer = [0; FOOTER_LEN];
-        read_at(&mut input, file_len - FOOTER_LEN as u64, &mut footer)?;
+        read_exact_range(&mut input, file_len - FOOTER_LEN as u64, &mut footer)?;
         let sealed_len = Trailer::sealed_len(footer)?;
         let Some(body_len) = rest.checked_sub(sealed_len as u64) else {
             return Err(OpenError::Malformed("trailer longer than the file"));
         };
         let trailer_offset = HEADER_LEN as u64 + body_len;
-        let mut sealed = vec![0; sealed_len];
-        read_at(&mut input, trailer_offset, &mut sealed)?;
+        let mut sealed = Vec::new();
+        input.read_range(trailer_offset, sealed_len, &mut sealed)?;
+        if sealed.len() != sealed_len {
+            return Err(OpenError::from_read(io::ErrorKind::UnexpectedEof.into()));
+        }
         let trailer = Trailer::open(&context, key, sealed)?;
         let layout = Layout::new(&trailer.runs, header.segment_len(), trailer.plaintext_len)?;
         if layout.end() != trailer_offset {
@@ -139,7 +143,7 @@ impl<R: Read + Seek> Opener<R> {
             Some(checked) if checked.number == place.run => checked.commitment,
             _ => {
                 let mut head = [0; RUN_HEAD_LEN];
-                read_at(&mut self.input, run.offset, &mut head)?;
+                read_exact_range(&mut self.input, run.offset, &mut head)?;
                 let (salt, commitment) = head.split_at(SALT_LEN);
                 if salt != run.salt.0 {
                     return Err(OpenError::Damaged);
@@ -151,8 +155,7 @@ impl<R: Read + Seek> Opener<R> {
             return Err(OpenError::Damaged);
         }
         self.checked = Some(CheckedRun { number: place.run, commitment });
-        self.input.seek(SeekFrom::Start(place.offset))?;
-        read_up_to(&mut self.input, place.sealed_len, segment)?;
+        self.input.read_range(place.offset, place.sealed_len, segment)?;
         if segment.len() != place.sealed_len {
             return Err(OpenError::Damaged);
         }
@@ -160,23 +163,11 @@ impl<R: Read + Seek> Opener<R> {
     }
 }
 
-impl<R: Read + Seek> fmt::Debug for Opener<R> {
+impl<R: ReadRange> fmt::Debug for Opener<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Opener")
             .field("header", &self.context.header)
             .field("len", &self.len())
             .finish_non_exhaustive()
     }
-}
-
-/// Appends up to `len` bytes to `bytes`, fewer at the end of the input. The new space is not filled with zeros first.
-pub(super) fn read_up_to(input: &mut impl Read, len: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
-    bytes.reserve_exact(len);
-    input.take(len as u64).read_to_end(bytes)?;
-    Ok(())
-}
-
-fn read_at(input: &mut (impl Read + Seek), offset: u64, bytes: &mut [u8]) -> Result<(), OpenError> {
-    input.seek(SeekFrom::Start(offset))?;
-    input.read_exact(bytes).map_err(OpenError::from_read)
 }

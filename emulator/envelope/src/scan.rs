@@ -9,18 +9,17 @@
 //! place where both fail is the end. So the time is linear in the length of the file, for any content.
 
 use std::fmt;
-use std::io::{Read, Seek, SeekFrom};
 
 use super::header::{HEADER_LEN, Header};
 use super::kdf::{Binding, COMMITMENT_LEN, FileContext, RunPlace, TAG_LEN};
 use super::nonce::Nonce;
-use super::open::read_up_to;
 use super::random::{SALT_LEN, Salt};
+use super::range::ReadRange;
 use super::runs::{MAX_RUNS, RUN_HEAD_LEN, Run};
 use super::{DataKey, OpenError};
 
 /// Reads the intact part of an unfinished file. See the module's description.
-pub struct Scanner<R: Read + Seek> {
+pub struct Scanner<R: ReadRange> {
     input: R,
     context: FileContext,
     runs: Vec<Run>,
@@ -47,11 +46,10 @@ struct ScannedRun {
     place: RunPlace,
 }
 
-impl<R: Read + Seek> Scanner<R> {
+impl<R: ReadRange> Scanner<R> {
     /// Begins at the front of `input`, whose header must be of the kind that `binding` expects.
     pub fn new(mut input: R, binding: Binding) -> Result<Self, OpenError> {
-        input.seek(SeekFrom::Start(0))?;
-        let header = Header::read(&mut input)?;
+        let header = Header::of_file(&mut input)?;
         if header.kind() != binding.kind {
             return Err(OpenError::Damaged);
         }
@@ -80,8 +78,7 @@ impl<R: Read + Seek> Scanner<R> {
             return Ok(false);
         }
         let sealed_len = self.context.header.segment_len() as usize + TAG_LEN;
-        self.input.seek(SeekFrom::Start(self.file_len))?;
-        read_up_to(&mut self.input, sealed_len, segment)?;
+        self.input.read_range(self.file_len, sealed_len, segment)?;
         if segment.len() == sealed_len {
             if self.continues_run(key, segment) {
                 self.advance(sealed_len);
@@ -144,7 +141,7 @@ impl<R: Read + Seek> Scanner<R> {
         }
         // The head was read in place of the segment: remove it and read the rest.
         sealed.drain(..RUN_HEAD_LEN);
-        read_up_to(&mut self.input, RUN_HEAD_LEN, sealed)?;
+        self.input.read_range(self.file_len + sealed_len as u64, RUN_HEAD_LEN, sealed)?;
         let whole = sealed.len() == sealed_len && run_key.open(&nonce, &[], sealed).is_ok();
         Ok(whole.then_some(ScannedRun { salt, commitment, place }))
     }
@@ -159,7 +156,7 @@ impl<R: Read + Seek> Scanner<R> {
     }
 }
 
-impl<R: Read + Seek> fmt::Debug for Scanner<R> {
+impl<R: ReadRange> fmt::Debug for Scanner<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Scanner")
             .field("header", &self.context.header)

@@ -2,6 +2,7 @@
 
 mod adapters;
 mod arbitrary;
+mod range;
 mod resume;
 mod round_trip;
 mod support;
