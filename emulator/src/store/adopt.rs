@@ -6,11 +6,11 @@
 use std::collections::BTreeSet;
 
 use super::blobs::link;
-use super::disk::not_found;
 use super::encoding::key;
 use super::error::StoreError;
 use super::handle::Store;
 use super::manifest_rows::{NewManifest, Step, insert_manifest};
+use super::objects::Presence;
 use super::rows::{BlobRow, ManifestRow, ObjectRow};
 use super::tables::Table;
 
@@ -122,7 +122,6 @@ impl Store {
 
     /// Whether the file of a blob exists.
     fn has_file(&self, blob: &BlobRow) -> Result<bool, StoreError> {
-        let file = blob.object.file;
-        self.layout.file(file).try_exists().map_err(|error| not_found(error, file))
+        Ok(self.objects.look(blob.object.file)? != Presence::Missing)
     }
 }

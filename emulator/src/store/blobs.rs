@@ -5,14 +5,13 @@
 //! content and its digest.
 
 use azure_emulator_core::disk_space::Purpose;
-use fs_err as fs;
 
 use super::database::View;
-use super::disk::remove_if_there;
 use super::encoding::key;
 use super::error::StoreError;
 use super::file_id::FileId;
 use super::handle::Store;
+use super::objects::ObjectWriter;
 use super::rows::{BlobRow, LinkRow, ObjectRow, UploadRow};
 use super::tables::Table;
 
@@ -31,7 +30,7 @@ pub enum Unlinked {
 }
 
 impl Store {
-    /// Publishes the finished file of an upload as a blob of the repository, and ends the upload. Durable on return.
+    /// Finishes the object of an upload as a blob of the repository, and ends the upload. Durable on return.
     ///
     /// If the registry has the digest already, this file replaces the older one, in the same transaction. The client has
     /// just sent every byte, and the older file may have damage that no read has found yet: to find it costs a
@@ -39,7 +38,6 @@ impl Store {
     /// damage. A reader that has the older file open can read on.
     ///
     /// `object.file` and `object.data_key` are those of the upload's row. After an error the upload still exists.
-    #[expect(clippy::needless_pass_by_value, reason = "the file is not written after this")]
     pub fn publish_blob(
         &self,
         registry: &str,
@@ -47,43 +45,42 @@ impl Store {
         digest: &str,
         upload_id: &str,
         object: ObjectRow,
-        file: fs::File,
+        writer: ObjectWriter,
     ) -> Result<(), StoreError> {
         let _claim = self.claims.claim(object.file);
-        let at = self.layout.upload(object.file);
-        let placed = match self.place(object.file, &file, at.clone()) {
+        let finished = match writer.finish() {
             // Another request has cancelled the upload and removed its row.
             Err(StoreError::NotFound(_)) if self.upload(registry, upload_id)?.is_none() => {
                 return Err(StoreError::UnknownUpload);
             }
-            placed => placed?,
+            finished => finished?,
         };
         let inserted = self.database.transact(|view| {
             let replaced = insert_blob(view, registry, repository, digest, upload_id, &object)?;
-            placed.attach(view);
+            view.attach(&finished);
             Ok(replaced)
         });
         let replaced = match inserted {
             Ok(replaced) => {
-                placed.keep();
+                finished.keep();
                 replaced
             }
-            // The row may return at the next start; if it does not, the file becomes an upload again.
+            // The row may return at the next start; if it does not, the object becomes unfinished again.
             Err(error) if self.is_outcome_unknown() => {
-                placed.keep();
+                finished.keep();
                 return Err(error);
             }
             Err(error) => {
-                drop(placed);
+                drop(finished);
                 if matches!(error, StoreError::UnknownUpload) {
-                    remove_if_there(&at)?;
+                    self.remove_unfinished(object.file)?;
                 }
                 return Err(error);
             }
         };
         self.database.commit()?;
         if let Some(replaced) = replaced {
-            self.unlink_replaced(replaced);
+            self.delete_replaced(replaced);
         }
         Ok(())
     }
@@ -186,13 +183,13 @@ impl Store {
             self.database.commit()?;
         }
         if let Some(object) = deleted {
-            self.unlink(object.file)?;
+            self.objects.delete(object.file)?;
         }
         Ok(unlinked)
     }
 }
 
-/// Inserts a blob whose file is placed, and ends its upload. Returns the file that it replaces, if there was one.
+/// Inserts a blob whose object is finished, and ends its upload. Returns the file that it replaces, if there was one.
 fn insert_blob(
     view: &View<'_>,
     registry: &str,

@@ -7,7 +7,6 @@
 use std::fmt;
 
 use azure_emulator_core::disk_space::Purpose;
-use fs_err as fs;
 
 use super::blobs::unlink;
 use super::encoding::{decode, key, nth_part, prefix};
@@ -96,7 +95,7 @@ impl Store {
         let mut collected = Collected { uploads, upload_bytes, ..Collected::default() };
         progress(&collected);
         for row in self.uploads(registry)? {
-            (rules.kept)(Kept::Upload(&row, self.upload_file_len(&row)));
+            (rules.kept)(Kept::Upload(&row, self.upload_len(&row)));
         }
         // Before the links: some blobs may be referenced only by these manifests.
         if rules.untagged {
@@ -108,20 +107,13 @@ impl Store {
         Ok(collected)
     }
 
-    /// Files of the data folder that have no row and are not about to be published. Reads all folders.
+    /// Objects that have no row and are not about to be published. Lists all objects.
     pub fn orphans(&self) -> Result<Vec<FileId>, StoreError> {
         let mut orphans = Vec::new();
-        for shard in self.layout.shards() {
-            for entry in fs::read_dir(shard)? {
-                // A name of another form is not ours: it stays.
-                let name = entry?.file_name();
-                let Some(id) = name.to_str().and_then(|name| name.parse::<FileId>().ok()) else {
-                    continue;
-                };
-                // In this order: a claim ends only after the row exists.
-                if !self.claims.has(id) && !self.database.has(Table::Files, id.as_bytes())? {
-                    orphans.push(id);
-                }
+        for listed in self.objects.list() {
+            let id = listed.map_err(|fault| fault.error)?;
+            if self.is_orphan(id)? {
+                orphans.push(id);
             }
         }
         Ok(orphans)
@@ -138,7 +130,7 @@ impl Store {
         let has_expired = |row: &UploadRow| row.touched < touched_before;
         let mut expired = HeldByUploads::default();
         for row in self.uploads(registry)? {
-            let len = self.upload_file_len(&row);
+            let len = self.upload_len(&row);
             if has_expired(&row)
                 && !is_live(&row.id)
                 && self.forget_upload(registry, &row.id, has_expired)?
@@ -223,7 +215,7 @@ impl Store {
     fn commit_and_unlink(&self, files: &mut Vec<FileId>) -> Result<(), StoreError> {
         self.database.commit()?;
         for file in files.drain(..) {
-            self.unlink(file)?;
+            self.objects.delete(file)?;
         }
         Ok(())
     }

@@ -7,16 +7,16 @@
 //! A mark of a failed read is not durable: the next read finds the damage again.
 
 use std::fmt;
-use std::io;
 
 use azure_emulator_core::disk_space::Purpose;
 use serde::{Deserialize, Serialize};
 
-use super::claims::NewFile;
 use super::encoding::{damage_key, key, prefix};
 use super::error::StoreError;
 use super::file_id::FileId;
 use super::handle::Store;
+use super::new_object::NewObject;
+use super::objects::Presence;
 use super::rows::{ManifestRow, ObjectRow};
 use super::tables::Table;
 
@@ -85,20 +85,15 @@ impl Store {
     ///
     /// [`Damage::Missing`] is also the result if the object was deleted since its row was read: read the row again.
     pub fn look_at_file(&self, object: &ObjectRow) -> Result<Option<Damage>, StoreError> {
-        let metadata = match std::fs::metadata(self.layout.file(object.file)) {
-            Ok(metadata) => metadata,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Some(Damage::Missing));
-            }
-            Err(error) => return Err(error.into()),
+        let len = match self.objects.look(object.file)? {
+            Presence::Missing => return Ok(Some(Damage::Missing)),
+            Presence::NotAnObject => return Ok(Some(Damage::Unreadable)),
+            Presence::Len(len) => len,
         };
-        if !metadata.is_file() {
-            return Ok(Some(Damage::Unreadable));
-        }
         let has_its_length = match object.sealed_len {
-            Some(len) => metadata.len() == len,
+            Some(sealed_len) => len == sealed_len,
             // Sealing adds to the length, so that a shorter file is incomplete.
-            None => object.size < metadata.len(),
+            None => object.size < len,
         };
         Ok((!has_its_length).then_some(Damage::Damaged))
     }
@@ -156,9 +151,10 @@ impl Store {
         [repository, digest]: [&str; 2],
         condemned: FileId,
         object: &ObjectRow,
-        file: NewFile,
+        new: NewObject,
     ) -> Result<bool, StoreError> {
-        let placed = self.place(file.id(), file.handle(), self.layout.new_file(file.id()))?;
+        let (_claim, writer) = new.into_parts();
+        let finished = writer.finish()?;
         let at = key(&[registry, repository, digest]);
         let replaced = self.database.transact(|view| {
             let Some(mut row) = view.row::<ManifestRow>(Table::Manifests, &at)? else {
@@ -171,22 +167,20 @@ impl Store {
             view.disown_file(registry, row.object.file, row.object.data_key)?;
             row.object = ObjectRow { created: row.object.created, ..object.clone() };
             view.put(Table::Manifests, at.clone(), &row)?;
-            placed.attach(view);
+            view.attach(&finished);
             Ok(true)
         });
         // The row may return at the next start; if it does not, the file is an orphan.
         if replaced.is_err() && self.is_outcome_unknown() {
-            placed.keep();
-            file.published();
+            finished.keep();
             return replaced;
         }
         if !replaced? {
             return Ok(false);
         }
-        placed.keep();
-        file.published();
+        finished.keep();
         self.database.commit()?;
-        self.unlink_replaced(condemned);
+        self.delete_replaced(condemned);
         Ok(true)
     }
 }

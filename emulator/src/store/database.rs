@@ -10,11 +10,11 @@ use azure_emulator_core::durable::{self, HeldStill, OpenOptions, RowBytes, Rows}
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::carried;
 use super::encoding::damage_key;
 use super::encoding::{decode, encode, key, last_part, limited, prefix};
 use super::error::StoreError;
 use super::file_id::FileId;
+use super::objects::Finished;
 use super::rows::FileRow;
 use super::rows::Stats;
 use super::tables::Table;
@@ -208,9 +208,12 @@ impl View<'_> {
         Ok(())
     }
 
-    /// Stores the content of a small published file in the journal with this transaction.
-    pub(super) fn attach(&self, file: FileId, content: Vec<u8>) {
-        self.0.attach(carried::name(file), content);
+    /// Stores the bytes of an object that its engine does not keep durably, until it has done that. A transaction that
+    /// names a finished object in a row must call it.
+    pub(super) fn attach(&self, object: &Finished) {
+        if let Some(content) = object.carried() {
+            self.0.attach(object.id().to_string(), content.to_vec());
+        }
     }
 
     /// The counters of a registry.

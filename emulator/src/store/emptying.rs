@@ -7,7 +7,6 @@
 
 use azure_emulator_core::disk_space::Purpose;
 
-use super::disk::remove_if_there;
 use super::encoding::{key, last_part, prefix};
 use super::error::StoreError;
 use super::file_id::{FileId, InvalidFileId};
@@ -67,8 +66,8 @@ impl Store {
         // A file is removed after the removal of its row is on the disk.
         self.database.commit()?;
         for (_, file) in &batch {
-            self.unlink(*file)?;
-            remove_if_there(&self.layout.upload(*file))?;
+            self.objects.delete(*file)?;
+            self.remove_unfinished(*file)?;
         }
         Ok(!batch.is_empty())
     }

@@ -56,6 +56,9 @@ pub enum StoreError {
     /// again; if that still names the file, it is lost.
     #[error("there is no file {0}")]
     NotFound(FileId),
+    /// The engine of objects cannot continue an unfinished object: there, an upload is a list of finished objects.
+    #[error("the object {0} cannot be continued: its engine only writes whole objects")]
+    CannotContinue(FileId),
     /// There is no such upload: it was cancelled, it ended, or it expired.
     #[error("there is no such upload")]
     UnknownUpload,

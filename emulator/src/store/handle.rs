@@ -1,6 +1,5 @@
 //! The open data folder: the rows, the paths and the space on the device that all methods of the store share.
 
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,24 +8,25 @@ use azure_emulator_core::durable::{Durability, Listener, Proof};
 use azure_emulator_core::lock_file::LockFile;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::claims::Claims;
 use super::database::Database;
 use super::layout::Layout;
+use super::new_object::Claims;
+use super::objects::Objects;
 use super::rows::UploadRow;
 
 /// The open data folder. Share it in an `Arc`; all methods block.
 #[derive(Debug)]
 pub struct Store {
     pub(super) database: Database,
+    /// The sealed objects.
+    pub(super) objects: Box<dyn Objects>,
     pub(super) layout: Layout,
     pub(super) durability: Durability,
     /// The free space of the device, and the reserve for a full disk.
     pub(super) disk_space: Arc<DiskSpace>,
-    /// Files that will be published and that no row names yet.
+    /// Objects that will be published and that no row names yet.
     pub(super) claims: Claims,
-    /// Files in `uploads/` that existed at the opening and were not checked yet.
-    pub(super) left_behind: Mutex<Vec<PathBuf>>,
-    /// Rows of uploads that had no file at the opening and were not checked again yet.
+    /// Rows of uploads that had no object at the opening and were not checked again yet.
     pub(super) without_file: Mutex<Vec<(String, UploadRow)>>,
     /// Held until the database is closed: fields are dropped in this order.
     pub(super) _lock: LockFile,

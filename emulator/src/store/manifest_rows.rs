@@ -16,7 +16,7 @@ use super::tags::{Moment, remove_tag, set_tag};
 pub struct NewManifest<'a> {
     /// Its digest.
     pub digest: &'a str,
-    /// Its row; `object.file` is the id of the [`NewFile`](super::NewFile).
+    /// Its row; `object.file` is the id of the [`NewObject`](super::NewObject).
     pub row: ManifestRow,
     /// The tags that will point to it.
     pub tags: &'a [String],

@@ -9,14 +9,14 @@ use std::collections::BTreeSet;
 
 use azure_emulator_core::disk_space::Purpose;
 
-use super::claims::NewFile;
 use super::database::Writer;
 use super::encoding::{decode, encode, key, last_part, prefix};
 use super::error::StoreError;
-use super::files::Placed;
 use super::handle::Store;
 use super::locks::{Deleted, Locked, locked_tag, repository_locked};
 use super::manifest_rows::{Held, NewManifest, Put, Step, insert_manifest, remove_manifest};
+use super::new_object::NewObject;
+use super::objects::Finished;
 use super::rows::{ManifestRow, ObjectRow};
 use super::tables::Table;
 
@@ -30,43 +30,42 @@ impl Store {
         registry: &str,
         repository: &str,
         manifest: NewManifest<'_>,
-        file: NewFile,
+        object: NewObject,
     ) -> Result<Put, StoreError> {
         // This check comes before the file is published; the transaction would fail after it.
         encode(&manifest.row)?;
         let manifest = NewManifest {
             row: ManifestRow {
-                object: ObjectRow { file: file.id(), ..manifest.row.object },
+                object: ObjectRow { file: object.id(), ..manifest.row.object },
                 ..manifest.row
             },
             ..manifest
         };
+        let (_claim, writer) = object.into_parts();
         let blobs: BTreeSet<&str> = manifest.blobs.iter().map(String::as_str).collect();
-        let step = |placed: Option<&Placed>| {
+        let step = |finished: Option<&Finished>| {
             self.database.transact(|view| {
-                let has_file = placed.is_some();
+                let has_file = finished.is_some();
                 let step =
                     insert_manifest(view, registry, repository, &manifest, &blobs, has_file)?;
-                if let Some(placed) = placed.filter(|_| matches!(step, Step::Inserted(_))) {
-                    placed.attach(view);
+                if let Some(finished) = finished.filter(|_| matches!(step, Step::Inserted(_))) {
+                    view.attach(finished);
                 }
                 Ok(step)
             })
         };
         let mut outcome = step(None)?;
         if matches!(outcome, Step::NeedsFile) {
-            let from = self.layout.new_file(file.id());
-            let placed = self.place(file.id(), file.handle(), from)?;
-            let inserted = step(Some(&placed));
-            // The row may return at the next start; if it does not, the file is an orphan.
+            let finished = writer.finish()?;
+            let inserted = step(Some(&finished));
+            // The row may return at the next start; if it does not, the object is an orphan.
             if inserted.is_err() && self.is_outcome_unknown() {
-                placed.keep();
+                finished.keep();
                 return inserted.map(|_| Put::Stored);
             }
             outcome = inserted?;
             if matches!(outcome, Step::Inserted(_)) {
-                placed.keep();
-                file.published();
+                finished.keep();
             }
         }
         if let Step::Refused(put) = outcome {
@@ -74,7 +73,7 @@ impl Store {
         }
         self.database.commit()?;
         if let Step::Inserted(Some(replaced)) = outcome {
-            self.unlink_replaced(replaced);
+            self.delete_replaced(replaced);
         }
         Ok(Put::Stored)
     }
@@ -148,7 +147,7 @@ impl Store {
             Err(outcome) => return Ok(outcome),
         };
         self.database.commit()?;
-        self.unlink(file)?;
+        self.objects.delete(file)?;
         Ok(Deleted::Removed)
     }
 

@@ -1,22 +1,20 @@
-//! The data folder of the registry: the only place that knows the file system.
+//! Rows and sealed objects of the registry: the only place that knows the file system.
 //!
-//! Sealed bytes are files with random names; rows map digests to files, and repositories to the digests that they
-//! show. The domain (`registry/`) calls this from blocking threads and passes names and digests that it has parsed.
+//! Sealed bytes are objects with random ids; rows map digests to objects, and repositories to the digests that they
+//! show. `objects/` is the boundary below which an engine keeps the objects: files of the data folder. The domain (`registry/`) calls this from blocking threads and passes names and digests that it has parsed.
 //!
-//! Invariants that hold at any moment, also after a kill: a row never names a file that was not synced before it, unless
-//! the content of the file is in the journal together with the row; a file is
-//! unlinked only after the commit that removed its last row; a manifest keeps its blobs from the transaction
-//! that inserts it to the transaction that removes it. Files without a row are left-overs and are swept.
+//! Invariants that hold at any moment, also after a kill: a row never names an object that was not durable before it, unless
+//! the content of the object is in the journal together with the row; an object is
+//! deleted only after the commit that removed its last row; a manifest keeps its blobs from the transaction
+//! that inserts it to the transaction that removes it. Objects without a row are left-overs and are swept.
 //!
-//! The store does not know the content of files, has no keys, reads no clock and decides nothing.
+//! The store does not know the content of objects, has no keys, reads no clock and decides nothing.
 
 mod access;
 mod adopt;
 mod affected;
 mod blobs;
-mod carried;
 mod check;
-mod claims;
 mod collect;
 mod damage;
 mod database;
@@ -36,6 +34,8 @@ mod locks;
 mod manifest_rows;
 mod manifests;
 mod marker;
+mod new_object;
+mod objects;
 mod open;
 mod quarantine;
 mod referrers;
@@ -65,7 +65,6 @@ pub use azure_emulator_core::durable::Durability;
 pub use self::access::{AccessRow, DeletedScopeMap, PasswordRow, ScopeMapRow, TokenRow};
 pub use self::adopt::Adopted;
 pub use self::blobs::Unlinked;
-pub use self::claims::NewFile;
 pub use self::collect::{CollectRules, Collected, Kept};
 pub use self::damage::{Damage, DamageRow};
 pub use self::deployments::DeploymentRow;
@@ -78,6 +77,8 @@ pub use self::intents::{End, IntentNote, IntentRow, OutcomeRow};
 pub use self::layout::{BACKGROUND_FILES, LOCK_FILE, MARKER_FILE};
 pub use self::locks::{Deleted, Lockable, Locked};
 pub use self::manifest_rows::{NewManifest, Put};
+pub use self::new_object::NewObject;
+pub use self::objects::{EarlySync, ListFault, ObjectReader, ObjectWriter};
 pub use self::open::{LockedFolder, refuse_foreign};
 pub use self::registries::{
     AssignedRow, AuthorRow, NewRegistryRows, PrincipalRow, RegistryRecord, RegistryRow,
@@ -90,4 +91,4 @@ pub use self::rows::{
     TagRow, TaskRunRow, UploadRow,
 };
 pub use self::uploads::HeldByUploads;
-pub use self::walk::{FolderFault, StoredObject, WalkPage, WalkPlace};
+pub use self::walk::{StoredObject, WalkPage, WalkPlace};

@@ -5,7 +5,7 @@
 //! [`Store::sweep_orphans`] does, in the background.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use azure_emulator_core::disk_space::{DiskSpace, is_out_of_space};
@@ -24,14 +24,15 @@ use sha2::Sha256;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use super::carried::Restorer;
-use super::claims::Claims;
 use super::database::Database;
 use super::disk::{make_contents_private, make_folders, make_private, replace_file};
 use super::error::StoreError;
 use super::handle::Store;
 use super::layout::{BACKGROUND_FILES, Layout, OLD_FORMAT_VERSION, SERVICE_KEY};
 use super::marker::{Found, read_marker, write_marker};
+use super::new_object::Claims;
+use super::objects::FolderObjects;
+use super::objects::folder::Restorer;
 use super::secrets::read_secret;
 use super::tables::Table;
 
@@ -96,7 +97,7 @@ impl LockedFolder {
         let database = open_rows(&layout, &marker, is_assumed, durability, &disk_space)?;
         let store = Store {
             database,
-            left_behind: left_behind(&layout)?,
+            objects: Box::new(FolderObjects::open(layout.clone(), durability)?),
             layout,
             durability,
             disk_space,
@@ -222,12 +223,6 @@ fn journal_key(
         .expand(JOURNAL_KEY, root.as_mut())
         .map_err(|error| StoreError::Damaged(error.to_string()))?;
     Ok(RowsKey::from_root(&root))
-}
-
-/// The files in `uploads/` at the opening: those without a row can be removed when the rows are checked.
-fn left_behind(layout: &Layout) -> Result<Mutex<Vec<PathBuf>>, StoreError> {
-    let entries = fs::read_dir(layout.uploads())?;
-    Ok(Mutex::new(entries.map(|entry| Ok(entry?.path())).collect::<io::Result<_>>()?))
 }
 
 /// Refuses a folder that has other files in it, before this program makes any there. Accepts a missing or an empty folder.

@@ -1,8 +1,6 @@
-//! Uploads whose row and file the last process separated: a start joins them again, or removes the row.
+//! Uploads whose row and object the last process separated: a start joins them again, or removes the row.
 
 use std::sync::{MutexGuard, PoisonError};
-
-use fs_err as fs;
 
 use super::encoding::{decode, nth_part};
 use super::error::StoreError;
@@ -28,14 +26,12 @@ impl Store {
         if left.is_empty() {
             return Ok(());
         }
-        // An upload of this process has no file for a moment while it is published: it is not among those.
+        let Some(continuing) = self.objects.continuing() else { return Ok(()) };
+        // An upload of this process has no unfinished object for a moment while it is published: it is not among those.
         let found = self.uploads_without_file()?;
         for (registry, row) in found.into_iter().filter(|one| left.contains(one)) {
-            let published = self.layout.file(row.file);
-            if published.try_exists()? {
-                // Killed between the rename and the row. The client got no answer, so it can still finish.
-                fs::rename(published, self.layout.upload(row.file))?;
-            } else {
+            // Killed between the end of the object and its row. The client got no answer, so it can still finish.
+            if !continuing.unfinish(row.file)? {
                 self.forget_upload(&registry, &row.id, |_| true)?;
             }
         }
@@ -48,10 +44,11 @@ impl Store {
 
     pub(super) fn uploads_without_file(&self) -> Result<Vec<(String, UploadRow)>, StoreError> {
         let mut found = Vec::new();
+        let Some(continuing) = self.objects.continuing() else { return Ok(found) };
         for entry in self.database.scan(Table::Uploads, &[]) {
             let (key, bytes) = entry?;
             let row: UploadRow = decode(&bytes)?;
-            if !self.layout.upload(row.file).try_exists()? {
+            if continuing.unfinished_len(row.file)?.is_none() {
                 found.push((nth_part(&key, 0)?, row));
             }
         }

@@ -15,13 +15,13 @@ use azure_emulator_core::lock_file::LockFile;
 use fs_err as fs;
 use mock_keyvault::repair::RowsReport;
 
-use super::carried::{self, Restorer};
 use super::disk::make_dir;
 use super::encoding::decode;
 use super::error::StoreError;
 use super::file_id::FileId;
 use super::layout::Layout;
 use super::marker::write_marker;
+use super::objects::folder::{Restorer, carried_file};
 use super::open::{key_for_repair, lock_for_repair};
 use super::rows::TagRow;
 use super::tables::Table;
@@ -111,7 +111,7 @@ impl RowsRepair {
     pub fn carried(&self) -> Option<HashSet<FileId>> {
         let survey = self.repair.survey();
         let attachments = survey.attachments().iter();
-        let held = || attachments.filter_map(|attached| carried::file(&attached.name)).collect();
+        let held = || attachments.filter_map(|attached| carried_file(&attached.name)).collect();
         (!survey.is_sound()).then(held)
     }
 
@@ -173,7 +173,7 @@ impl RowsRepair {
         let restorer = Restorer::new(&self.layout);
         for Attachment { name, content, is_restored } in survey.attachments() {
             // A file of unknown purpose must not stop the repair of the others.
-            let Some(id) = carried::file(name) else { continue };
+            let Some(id) = carried_file(name) else { continue };
             if !is_restored || named.contains(&id.as_bytes()[..]) {
                 make_dir(&self.layout.files())?;
                 make_dir(&self.layout.shard(id))?;

@@ -103,7 +103,7 @@ impl Store {
         drop(writer);
         self.database.commit()?;
         for (_, row) in &manifests {
-            self.unlink(row.object.file)?;
+            self.objects.delete(row.object.file)?;
         }
         Ok(DeletedRepository::Removed {
             manifests: manifests.into_iter().map(|(digest, _)| digest).collect(),

@@ -6,11 +6,11 @@
 
 use azure_emulator_core::disk_space::Purpose;
 
-use super::claims::NewFile;
 use super::database::View;
 use super::encoding::{decode, key, nth_part, prefix};
 use super::error::StoreError;
 use super::handle::Store;
+use super::new_object::NewObject;
 use super::rows::{NewTaskRun, TaskRunRow};
 use super::tables::Table;
 
@@ -22,21 +22,21 @@ impl Store {
         &self,
         registry: &str,
         run: &NewTaskRun,
-        file: NewFile,
+        object: NewObject,
     ) -> Result<TaskRunRow, StoreError> {
-        let placed = self.place(file.id(), file.handle(), self.layout.new_file(file.id()))?;
+        let (claim, writer) = object.into_parts();
+        let finished = writer.finish()?;
         let row = self.database.transact(|view| {
             let last: Option<u64> = view.row(Table::TaskRuns, &key(&[registry]))?;
             let row = TaskRunRow { number: last.unwrap_or_default() + 1, run: run.clone() };
-            view.own_file(registry, file.id(), run.log.data_key)?;
+            view.own_file(registry, claim.id(), run.log.data_key)?;
             view.put(Table::TaskRuns, key(&[registry]), &row.number)?;
             view.put(Table::TaskRuns, run_key(registry, row.number), &row)?;
             view.put_bytes(Table::TaskRunEnds, end_key(registry, &row), Vec::new())?;
-            placed.attach(view);
+            view.attach(&finished);
             Ok(row)
         })?;
-        placed.keep();
-        file.published();
+        finished.keep();
         self.database.commit()?;
         Ok(row)
     }
@@ -69,7 +69,7 @@ impl Store {
             return Ok(false);
         };
         self.database.commit()?;
-        self.unlink(row.run.log.file)?;
+        self.objects.delete(row.run.log.file)?;
         Ok(true)
     }
 
@@ -95,7 +95,7 @@ impl Store {
             self.database.commit()?;
         }
         for row in &expired {
-            self.unlink(row.run.log.file)?;
+            self.objects.delete(row.run.log.file)?;
         }
         Ok(expired)
     }

@@ -55,7 +55,7 @@ impl Store {
             }
             self.database.commit()?;
             for (file, size) in files {
-                self.unlink(file)?;
+                self.objects.delete(file)?;
                 collected.manifests += 1;
                 collected.bytes = collected.bytes.saturating_add(size);
             }

@@ -1,16 +1,17 @@
-//! Unfinished uploads: a row and a file that grows.
+//! Unfinished uploads: a row and an object that grows.
 //!
-//! The row is durable before the client learns of the upload, so that it can be resumed. Its file uses the
-//! data key from the beginning. Growth is not recorded durably: after a kill the file itself has the position.
+//! The row is durable before the client learns of the upload, so that it can be resumed. Its object uses the
+//! data key from the beginning. Growth is not recorded durably: after a kill the object itself has the position.
+//! `objects/mod.rs` describes uploads in an engine that cannot continue an object.
 //! The domain limits the number of uploads and knows which of them are live.
 
 use azure_emulator_core::disk_space::Purpose;
-use fs_err as fs;
 
-use super::disk::{create_private, not_found, remove_if_there};
 use super::encoding::{decode, key, prefix};
 use super::error::StoreError;
+use super::file_id::FileId;
 use super::handle::Store;
+use super::objects::{Continue, ObjectReader, ObjectWriter};
 use super::rows::UploadRow;
 use super::tables::Table;
 
@@ -19,12 +20,12 @@ use super::tables::Table;
 pub struct HeldByUploads {
     /// How many there are.
     pub uploads: u64,
-    /// Bytes of their files on the disk.
+    /// Bytes of their objects.
     pub bytes: u64,
 }
 
 impl Store {
-    /// Makes the empty file of an upload, for reading and writing, and its row. From then on the data key is in use.
+    /// Makes the empty object of an upload, and its row. From then on the data key is in use.
     ///
     /// [`StoreError::DataKeyRetired`] if the data key is not in the ring, [`StoreError::TooManyUploads`] if the registry
     /// has `limit` uploads of any client and any age, [`StoreError::UploadExists`].
@@ -33,10 +34,12 @@ impl Store {
         registry: &str,
         row: &UploadRow,
         limit: usize,
-    ) -> Result<fs::File, StoreError> {
+    ) -> Result<ObjectWriter, StoreError> {
         self.ensure_space()?;
-        let path = self.layout.upload(row.file);
-        let file = create_private(&path)?;
+        let writer = match self.objects.continuing() {
+            Some(continuing) => continuing.begin(row.file)?,
+            None => self.objects.create(row.file)?,
+        };
         let inserted = self.database.transact(|view| {
             let key = key(&[registry, &row.id]);
             if view.has(Table::Uploads, &key)? {
@@ -52,11 +55,11 @@ impl Store {
             view.count(registry, |stats| stats.uploads += 1)
         });
         if let Err(error) = inserted {
-            remove_if_there(&path)?;
+            writer.abandon()?;
             return Err(error);
         }
         self.database.commit()?;
-        Ok(file)
+        Ok(writer)
     }
 
     /// An upload by its id.
@@ -80,27 +83,39 @@ impl Store {
         noted.map_or_else(|| self.database.has(Table::Uploads, &at), Ok)
     }
 
-    /// Opens the file of an upload again, for reading and writing, as after a restart. [`StoreError::NotFound`] if it has
-    /// ended since its row was read.
-    pub fn open_upload(&self, row: &UploadRow) -> Result<fs::File, StoreError> {
-        fs::OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(self.layout.upload(row.file))
-            .map_err(|error| not_found(error, row.file))
+    /// Opens the object of an upload for reading, as after a restart. [`StoreError::NotFound`] if the upload has ended
+    /// since its row was read.
+    pub fn read_upload(&self, row: &UploadRow) -> Result<ObjectReader, StoreError> {
+        self.continuing(row.file)?.open_unfinished(row.file)
     }
 
-    /// The length of the file of an upload; 0 if there is none.
-    pub fn upload_file_len(&self, row: &UploadRow) -> u64 {
-        fs::metadata(self.layout.upload(row.file)).map_or(0, |file| file.len())
+    /// Continues the object of an upload after its first `len` bytes, and cuts off the rest. It has no other writer.
+    /// [`StoreError::NotFound`] if the upload has ended since its row was read.
+    pub fn resume_upload(&self, row: &UploadRow, len: u64) -> Result<ObjectWriter, StoreError> {
+        self.continuing(row.file)?.resume(row.file, len)
     }
 
-    /// The number of uploads of a registry, and the size of their files. It looks at each file.
+    /// The length of the object of an upload; 0 if there is none.
+    pub fn upload_len(&self, row: &UploadRow) -> u64 {
+        let len = self.continuing(row.file).and_then(|engine| engine.unfinished_len(row.file));
+        len.ok().flatten().unwrap_or_default()
+    }
+
+    /// Removes the unfinished object of an upload, if there is one.
+    pub(super) fn remove_unfinished(&self, id: FileId) -> Result<(), StoreError> {
+        self.objects.continuing().map_or(Ok(()), |engine| engine.remove_unfinished(id))
+    }
+
+    fn continuing(&self, id: FileId) -> Result<&dyn Continue, StoreError> {
+        self.objects.continuing().ok_or(StoreError::CannotContinue(id))
+    }
+
+    /// The number of uploads of a registry, and the size of their objects. It looks at each object.
     pub fn held_by_uploads(&self, registry: &str) -> Result<HeldByUploads, StoreError> {
         let mut held = HeldByUploads::default();
         for row in self.uploads(registry)? {
             held.uploads += 1;
-            held.bytes = held.bytes.saturating_add(self.upload_file_len(&row));
+            held.bytes = held.bytes.saturating_add(self.upload_len(&row));
         }
         Ok(held)
     }
@@ -131,7 +146,7 @@ impl Store {
         let Some(file) = removed else {
             return Ok(false);
         };
-        remove_if_there(&self.layout.upload(file))?;
+        self.remove_unfinished(file)?;
         Ok(true)
     }
 }

@@ -1,4 +1,4 @@
-//! Walks over everything that a registry stores, for verification: object by object, and file by file.
+//! Walks over everything that a registry stores, for verification: over the objects of its rows, and over those without a row.
 //!
 //! A row or a folder that cannot be read is an item of the walk, and the walk goes on: one fault must not hide the next.
 //! This file does not check whether the stored data authenticates.
@@ -7,6 +7,7 @@ use super::encoding::{decode, last_part, nth_part, prefix};
 use super::error::StoreError;
 use super::file_id::FileId;
 use super::handle::Store;
+use super::objects::ListFault;
 use super::rows::{BlobRow, ManifestRow, ObjectRow, TaskRunRow};
 use super::tables::Table;
 
@@ -56,15 +57,6 @@ pub struct WalkPage {
     pub next: Option<WalkPlace>,
 }
 
-/// A folder of files that cannot be listed completely.
-#[derive(Debug)]
-pub struct FolderFault {
-    /// The folder, below the data folder.
-    pub folder: String,
-    /// The error.
-    pub error: std::io::Error,
-}
-
 /// The tables that a walk goes over.
 const TABLES: [Table; 3] = [Table::Blobs, Table::Manifests, Table::TaskRuns];
 
@@ -107,44 +99,21 @@ impl Store {
         Ok(WalkPage { objects, next: (next.table < TABLES.len()).then_some(next) })
     }
 
-    /// The files of the data folder without a row that are not about to be published, and the folders that cannot be listed.
-    pub fn orphans_and_faults(&self) -> Result<(Vec<FileId>, Vec<FolderFault>), StoreError> {
+    /// The objects without a row that are not about to be published, and the parts of the engine that cannot be listed.
+    pub fn orphans_and_faults(&self) -> Result<(Vec<FileId>, Vec<ListFault>), StoreError> {
         let (mut orphans, mut faults) = (Vec::new(), Vec::new());
-        for shard in self.layout.shards() {
-            let mut fault = |error| {
-                let folder = shard.strip_prefix(self.layout.root()).unwrap_or(&shard);
-                faults.push(FolderFault { folder: folder.display().to_string(), error });
-            };
-            let entries = match std::fs::read_dir(&shard) {
-                Ok(entries) => entries,
-                Err(error) => {
-                    fault(error);
-                    continue;
-                }
-            };
-            for entry in entries {
-                let name = match entry {
-                    Ok(entry) => entry.file_name(),
-                    Err(error) => {
-                        // The next entry could fail with the same error for ever.
-                        fault(error);
-                        break;
-                    }
-                };
-                // A name of another form is not ours: it stays.
-                let Some(id) = name.to_str().and_then(|name| name.parse::<FileId>().ok()) else {
-                    continue;
-                };
-                if self.is_orphan(id)? {
-                    orphans.push(id);
-                }
+        for listed in self.objects.list() {
+            match listed {
+                Ok(id) if self.is_orphan(id)? => orphans.push(id),
+                Ok(_) => (),
+                Err(fault) => faults.push(fault),
             }
         }
         Ok((orphans, faults))
     }
 
     /// In this order: a claim ends only after the row exists.
-    fn is_orphan(&self, id: FileId) -> Result<bool, StoreError> {
+    pub(super) fn is_orphan(&self, id: FileId) -> Result<bool, StoreError> {
         Ok(!self.claims.has(id) && !self.owns_file(id)?)
     }
 }

@@ -5,7 +5,6 @@
 //! vault as [`KeyLease::renewed`] does, with no plaintext and no key, and opens the dropped segments again. On a
 //! refusal, or when the wait is over, the stream ends with an error, never with a clean end.
 
-use std::fs::File;
 use std::ops::Range;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +21,7 @@ use super::read_ahead::{ReadAhead, Taken, Wanted};
 use crate::keys::{KeyLease, LeaseEnded, RenewalWait};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
+use crate::store::ObjectReader;
 use sealed_envelope::Opener;
 
 /// The bytes of a blob or of a log, or a part of them.
@@ -113,7 +113,7 @@ impl Stream for BlobStream {
 
 impl Reading {
     /// Opens segment after segment until the connection has taken the range.
-    async fn run(self, mut opener: Opener<File>, source: StreamSource) {
+    async fn run(self, mut opener: Opener<ObjectReader>, source: StreamSource) {
         let mut wait = RenewalWait::default();
         while let Some(start) = self.room().await {
             let opened;
@@ -161,9 +161,9 @@ impl Reading {
     /// Opens the part of one segment that is in the range from `start` on. No bytes: the lease has ended.
     async fn open(
         &self,
-        mut opener: Opener<File>,
+        mut opener: Opener<ObjectReader>,
         start: u64,
-    ) -> Result<(Opener<File>, Option<Bytes>), Error> {
+    ) -> Result<(Opener<ObjectReader>, Option<Bytes>), Error> {
         let (lease, end) = (self.lease.clone(), self.end);
         let opening = blocking(move || {
             let index = opener.segment_of(start);

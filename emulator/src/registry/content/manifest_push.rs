@@ -17,7 +17,7 @@ use crate::registry::manifest::{MAX_MANIFEST_LEN, ParsedManifest};
 use crate::registry::object_name::ObjectName;
 use crate::registry::parts::Parts;
 use crate::store::{
-    Attributes, FileId, ManifestRow, NewFile, NewManifest, ObjectRow, Put, StoreError,
+    Attributes, FileId, ManifestRow, NewManifest, NewObject, ObjectRow, Put, StoreError,
 };
 use sealed_envelope::{Binding, ObjectKind, Sealer};
 
@@ -217,7 +217,7 @@ impl Pushed {
     ) -> Result<Option<Put>, Error> {
         self.check_references(parts)?;
         let repository = self.repository.as_str();
-        let (file, object) = seal_manifest(parts, lease, runtime, &self.digest, &self.bytes)?;
+        let (new, object) = seal_manifest(parts, lease, runtime, &self.digest, &self.bytes)?;
         let moment = parts.clock.now();
         let now = moment.unix_timestamp();
         let texts = |digests: &mut dyn Iterator<Item = &Digest>| {
@@ -243,35 +243,34 @@ impl Pushed {
             sparse: parts.settings.sparse_indexes,
             condemned: self.condemned,
         };
-        match parts.store.put_manifest(&parts.name, repository, manifest, file) {
+        match parts.store.put_manifest(&parts.name, repository, manifest, new) {
             Err(StoreError::DataKeyRetired) => Ok(None),
             put => Ok(Some(put?)),
         }
     }
 }
 
-/// Seals a manifest into a new file.
+/// Seals a manifest into a new object.
 pub(in crate::registry) fn seal_manifest(
     parts: &Parts,
     lease: &KeyLease,
     runtime: &Handle,
     digest: &Digest,
     bytes: &[u8],
-) -> Result<(NewFile, ObjectRow), Error> {
-    let mut file = parts.store.new_file()?;
+) -> Result<(NewObject, ObjectRow), Error> {
+    let new = parts.store.new_object()?;
     let binding = Binding::new(parts.name.as_str(), ObjectKind::Manifest);
-    let finished = lease.with_renewal(runtime, |key| {
-        let mut sealer =
-            Sealer::create(file.file(), lease.id(), binding.clone(), MANIFEST_SEGMENT_LEN)?;
+    let (new, finished) = lease.with_renewal(runtime, |key| {
+        let mut sealer = Sealer::create(new, lease.id(), binding, MANIFEST_SEGMENT_LEN)?;
         sealer.append(key, bytes)?;
-        sealer.finish(key, digest.as_str()).map(|(_, finished)| finished)
+        sealer.finish(key, digest.as_str())
     })??;
     let object = ObjectRow {
-        file: file.id(),
+        file: new.id(),
         size: bytes.len() as u64,
         data_key: *lease.id().as_bytes(),
         created: parts.clock.unix_now(),
         sealed_len: Some(finished.file_len),
     };
-    Ok((file, object))
+    Ok((new, object))
 }

@@ -3,7 +3,7 @@
 //! An object can be replaced or deleted between the read of its row and the opening of its file: then it is looked up
 //! again. An object that cannot be opened is marked as damaged; `damage.rs` describes the consequences.
 
-use std::fs::File;
+use std::io;
 use std::sync::Arc;
 
 use tokio::runtime::Handle;
@@ -15,12 +15,12 @@ use crate::registry::Parts;
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::object_name::ObjectName;
-use crate::store::ObjectRow;
-use sealed_envelope::{Binding, Header, OpenError, Opener};
+use crate::store::{ObjectReader, ObjectRow};
+use sealed_envelope::{Binding, Header, OpenError, Opener, ReadRange};
 
 /// A reader whose trailer is authenticated, and the lease to read under.
 pub(in crate::registry) struct OpenObject {
-    pub(in crate::registry) opener: Opener<File>,
+    pub(in crate::registry) opener: Opener<ObjectReader>,
     pub(in crate::registry) lease: KeyLease,
     /// The row that it was opened from.
     pub(in crate::registry) row: ObjectRow,
@@ -46,16 +46,16 @@ async fn open_row(
     object: &ObjectName,
     row: ObjectRow,
 ) -> Result<OpenObject, Error> {
-    let (file, header) = blocking({
+    let (reader, header) = blocking({
         let (parts, row) = (Arc::clone(parts), row.clone());
         move || {
-            let mut file = parts.store.open_file(row.file)?;
-            let header = Header::read(&mut file)?;
-            // The row and the file were written together, so one of them was changed since.
+            let mut reader = parts.store.open_object(row.file)?;
+            let header = Header::of_file(&mut reader)?;
+            // The row and the object were written together, so one of them was changed since.
             if header.data_key().as_bytes() != &row.data_key {
                 return Err(OpenError::Damaged.into());
             }
-            Ok::<_, Error>((file, header))
+            Ok::<_, Error>((reader, header))
         }
     })
     .await?;
@@ -65,7 +65,7 @@ async fn open_row(
     let digest = object.digest().clone();
     blocking(move || {
         let opener = lease.with_renewal(&runtime, |key| {
-            Opener::open(file, header, binding, key, digest.as_str())
+            Opener::open(reader, header, binding, key, digest.as_str())
         })??;
         Ok::<_, Error>(OpenObject { opener, lease, row })
     })
@@ -120,6 +120,17 @@ fn read_under(opened: &mut OpenObject) -> Result<Option<Zeroizing<Vec<u8>>>, Err
         all.extend_from_slice(&segment);
     }
     Ok(Some(all))
+}
+
+/// The sealed format reads the objects of the store in ranges.
+impl ReadRange for ObjectReader {
+    fn total_len(&mut self) -> io::Result<u64> {
+        Self::total_len(self)
+    }
+
+    fn read_range(&mut self, offset: u64, len: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
+        Self::read_range(self, offset, len, bytes)
+    }
 }
 
 fn too_fast() -> Error {

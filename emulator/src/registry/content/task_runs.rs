@@ -89,13 +89,11 @@ impl Content {
         let lease = parts.ring.current().await?;
         let runtime = Handle::current();
         let binding = Binding::new(parts.name.as_str(), ObjectKind::Log);
-        let (file, mut sealer) = blocking({
+        let mut sealer = blocking({
             let (parts, data_key) = (Arc::clone(&parts), lease.id());
             move || {
-                let mut file = parts.store.new_file()?;
-                let sealer =
-                    Sealer::create(file.file().try_clone()?, data_key, binding, SEGMENT_LEN)?;
-                Ok::<_, Error>((file, sealer))
+                let new = parts.store.new_object()?;
+                Ok::<_, Error>(Sealer::create(new, data_key, binding, SEGMENT_LEN)?)
             }
         })
         .await?;
@@ -124,8 +122,7 @@ impl Content {
         let row = blocking_with_key(&borrowed, move || {
             let digest = hasher.finish();
             let sealed = lease.with_renewal(&runtime, |key| sealer.finish(key, digest.as_str()))?;
-            let (written, finished) = sealed?;
-            drop(written);
+            let (new, finished) = sealed?;
             let now = parts.clock.unix_now();
             let kept = if parts.ring.describe().configured.is_some() {
                 RETENTION_WITH_KEY
@@ -133,7 +130,7 @@ impl Content {
                 RETENTION_WITHOUT_KEY
             };
             let log = ObjectRow {
-                file: file.id(),
+                file: new.id(),
                 size: finished.plaintext_len,
                 data_key: *lease.id().as_bytes(),
                 created: now,
@@ -148,7 +145,7 @@ impl Content {
                 digest: digest.as_str().to_owned(),
                 log,
             };
-            Ok::<_, Error>(parts.store.add_task_run(&parts.name, &run, file)?)
+            Ok::<_, Error>(parts.store.add_task_run(&parts.name, &run, new)?)
         })
         .await?;
         Ok(row.into())

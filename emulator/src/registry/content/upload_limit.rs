@@ -28,7 +28,7 @@ pub(in crate::registry) fn make_room(parts: &Parts) -> Result<bool, Error> {
                 // A file shorter than a segment has no complete segment, and so no byte that could be read back.
                 let is_empty = || match bytes {
                     Some(bytes) => bytes == 0,
-                    None => parts.store.upload_file_len(row) < u64::from(SEGMENT_LEN),
+                    None => parts.store.upload_len(row) < u64::from(SEGMENT_LEN),
                 };
                 idle <= now.saturating_sub(used) && (!needs_empty || is_empty())
             };

@@ -104,14 +104,14 @@ impl Named {
             if let Some(damage) = work.look_at_file(&row)? {
                 return Err(damaged(&object, damage));
             }
-            let mut file = work.open_file(row.file)?;
-            let header = Header::read(&mut file)?;
+            let mut reader = work.open_object(row.file)?;
+            let header = Header::of_file(&mut reader)?;
             if header.data_key().as_bytes() != &row.data_key {
                 return Err(OpenError::Damaged.into());
             }
-            Ok::<_, Error>((file, header, row))
+            Ok::<_, Error>((reader, header, row))
         });
-        let (file, header, row) = opened.await?;
+        let (reader, header, row) = opened.await?;
         let data_key = header.data_key();
         let ring = rings.of(data_key).ok_or(KeyError::NoSuchDataKey(data_key))?;
         let ring = ring.open().map_err(|words| Error::internal(words.to_owned()))?;
@@ -121,7 +121,7 @@ impl Named {
             let binding = Binding::new(&registry, name.kind());
             let digest = name.digest();
             let opener = lease.with_renewal(&runtime, |key| {
-                Opener::open(file, header, binding, key, digest.as_str())
+                Opener::open(reader, header, binding, key, digest.as_str())
             })??;
             read_through(OpenObject { opener, lease, row }, digest, &runtime).map(drop)
         })

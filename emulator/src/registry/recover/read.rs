@@ -57,9 +57,9 @@ pub(super) fn rowless(store: &Store) -> Result<Vec<Rowless>, Error> {
     let mut files = Vec::new();
     for id in store.orphans()? {
         let header = store
-            .open_file(id)
+            .open_object(id)
             .map_err(Error::from)
-            .and_then(|mut file| Ok(Header::read(&mut file)?))
+            .and_then(|mut reader| Ok(Header::of_file(&mut reader)?))
             .map_err(|error| words(&error));
         files.push(Rowless { id, header });
     }
@@ -135,10 +135,10 @@ fn open(
     runtime: &Handle,
     digest: &mut Option<Digest>,
 ) -> Result<Found, Error> {
-    let file = store.open_file(id)?;
+    let reader = store.open_object(id)?;
     let binding = Binding::new(registry, header.kind());
     let (mut opener, identity) =
-        lease.with_renewal(runtime, |key| Opener::open_unnamed(file, header, binding, key))??;
+        lease.with_renewal(runtime, |key| Opener::open_unnamed(reader, header, binding, key))??;
     let named: Digest = identity.parse()?;
     *digest = Some(named.clone());
     let keeps = header.kind() == ObjectKind::Manifest;

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::support::{DATA_KEY, REGISTRY, TestStore, manifest, object};
-use crate::store::carried::MAX_CARRIED_LEN;
+use crate::store::objects::folder::MAX_CARRIED_LEN;
 use crate::store::*;
 
 /// A store with a small blob and a manifest, and their files relative to the data folder.
@@ -104,8 +104,8 @@ fn a_file_that_was_deleted_before_the_power_cut_is_not_restored() {
 #[test]
 fn the_log_of_a_task_run_is_in_the_journal_too() {
     let test = TestStore::with(Durability::Full);
-    let mut file = test.store.new_file().unwrap();
-    file.file().write_all(b"log").unwrap();
+    let mut new = test.store.new_object().unwrap();
+    new.write_all(b"log").unwrap();
     let run = NewTaskRun {
         name: None,
         status: "Succeeded".to_owned(),
@@ -113,9 +113,9 @@ fn the_log_of_a_task_run_is_in_the_journal_too() {
         finished: 1,
         ends: 9,
         digest: "sha256:log".to_owned(),
-        log: object(file.id(), "log", 1),
+        log: object(new.id(), "log", 1),
     };
-    let row = test.store.add_task_run(REGISTRY, &run, file).unwrap();
+    let row = test.store.add_task_run(REGISTRY, &run, new).unwrap();
     let log = relative(&test, row.run.log.file);
 
     let after = test.powered_off(|folder| fs_err::remove_file(folder.join(&log)).unwrap());

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use azure_emulator_core::disk_space::SimulatedDisk;
 
-use super::support::{DATA_KEY, Manifest, REGISTRY, TestStore, manifest, object};
+use super::support::{DATA_KEY, Manifest, REGISTRY, TestStore, manifest, object, text};
 use crate::store::*;
 
 const DAY: i64 = 86_400;
@@ -37,7 +37,7 @@ fn acknowledged_writes_survive_a_kill() {
     let row = killed.store.manifest(REGISTRY, "app", "sha256:m").unwrap().unwrap();
     assert_eq!(killed.read(&row.object), "sha256:m");
     assert_eq!(killed.store.uploads(REGISTRY).unwrap(), std::slice::from_ref(&upload));
-    killed.store.open_upload(&upload).unwrap();
+    killed.store.read_upload(&upload).unwrap();
     assert_eq!(killed.store.orphans().unwrap(), []);
 }
 
@@ -52,21 +52,21 @@ fn a_kill_between_the_rename_and_the_row_leaves_an_upload_that_can_be_resumed() 
     let killed = test.killed();
 
     let row = killed.store.upload(REGISTRY, &upload.id).unwrap().unwrap();
-    assert_eq!(killed.store.open_upload(&row).unwrap().metadata().unwrap().len(), 4);
+    assert_eq!(killed.store.read_upload(&row).unwrap().total_len().unwrap(), 4);
     assert_eq!(killed.store.orphans().unwrap(), []);
 }
 
 #[test]
 fn a_kill_while_a_manifest_is_written_leaves_nothing() {
     let test = TestStore::new();
-    let mut file = test.store.new_file().unwrap();
-    file.file().write_all(b"half").unwrap();
+    let mut new = test.store.new_object().unwrap();
+    new.write_all(b"half").unwrap();
 
     let killed = test.killed();
 
     assert!(killed.files().is_empty());
     assert_eq!(test.files().len(), 1);
-    drop(file);
+    drop(new);
     assert!(test.files().is_empty());
 }
 
@@ -116,7 +116,7 @@ fn a_cancelled_upload_cannot_be_published_and_leaves_no_file() {
 
     assert!(matches!(result, Err(StoreError::UnknownUpload)), "{result:?}");
     assert!(test.files().is_empty());
-    assert!(matches!(test.store.open_upload(&upload), Err(StoreError::NotFound(_))));
+    assert!(matches!(test.store.read_upload(&upload), Err(StoreError::NotFound(_))));
 }
 
 #[test]
@@ -134,23 +134,20 @@ fn a_mount_needs_a_blob_and_keeps_it_after_the_first_repository_unlinks_it() {
     assert_eq!(test.read(&blob), "sha256:a");
     let unlinked = test.store.unlink_blob(REGISTRY, "other", "sha256:a").unwrap();
     assert_eq!(unlinked, Unlinked::Removed);
-    assert!(matches!(test.store.open_file(blob.file), Err(StoreError::NotFound(_))));
+    assert!(matches!(test.store.open_object(blob.file), Err(StoreError::NotFound(_))));
     assert_eq!(test.store.stats(REGISTRY).unwrap(), Stats::default());
 }
 
 #[test]
 fn a_reader_reads_on_after_the_blob_was_deleted() {
-    use std::io::Read;
     let test = TestStore::new();
     test.push_blob("app", "sha256:a", 5);
     let blob = test.store.blob(REGISTRY, "app", "sha256:a").unwrap().unwrap();
-    let mut file = test.store.open_file(blob.file).unwrap();
+    let reader = test.store.open_object(blob.file).unwrap();
 
     test.store.unlink_blob(REGISTRY, "app", "sha256:a").unwrap();
 
-    let mut content = String::new();
-    file.read_to_string(&mut content).unwrap();
-    assert_eq!(content, "sha256:a");
+    assert_eq!(text(&reader), "sha256:a");
 }
 
 #[test]
@@ -368,9 +365,9 @@ fn more_than_one_batch_is_collected() {
 #[test]
 fn a_media_type_that_is_too_long_is_refused_and_leaves_nothing() {
     let test = TestStore::new();
-    let file = test.store.new_file().unwrap();
+    let object = test.store.new_object().unwrap();
     let row = ManifestRow {
-        object: object(file.id(), "x", 0),
+        object: super::support::object(object.id(), "x", 0),
         media_type: "x".repeat(5000),
         artifact_type: None,
         subject: None,
@@ -388,7 +385,7 @@ fn a_media_type_that_is_too_long_is_refused_and_leaves_nothing() {
         sparse: false,
         condemned: None,
     };
-    let result = test.store.put_manifest(REGISTRY, "app", new, file);
+    let result = test.store.put_manifest(REGISTRY, "app", new, object);
 
     assert!(matches!(result, Err(StoreError::RowTooLong { .. })), "{result:?}");
     assert!(test.files().is_empty());
@@ -418,12 +415,11 @@ fn a_full_disk_refuses_new_content_and_serves_reads_and_deletions_from_the_reser
     let test = TestStore::new();
     test.push_blob("app", "sha256:a", 0);
     test.push_blob("app", "sha256:b", 0);
-    let (upload, file) = test.upload("app", 0);
+    let (upload, writer) = test.upload("app", 0);
     let simulate = |disk| test.store.disk_space().simulate(disk);
-    let publish = |file: &fs_err::File| {
+    let publish = |writer: ObjectWriter| {
         let object = object(upload.file, "sha256:c", 0);
-        let file = file.try_clone().unwrap();
-        test.store.publish_blob(REGISTRY, "app", "sha256:c", &upload.id, object, file)
+        test.store.publish_blob(REGISTRY, "app", "sha256:c", &upload.id, object, writer)
     };
 
     simulate(SimulatedDisk::UsedUp);
@@ -434,8 +430,8 @@ fn a_full_disk_refuses_new_content_and_serves_reads_and_deletions_from_the_reser
     let refused = [
         too_full,
         test.store.link_blob(REGISTRY, "other", "sha256:a", 0).map(drop),
-        test.store.new_file().map(drop),
-        publish(&file),
+        test.store.new_object().map(drop),
+        publish(writer),
     ];
     let read = test.store.blob(REGISTRY, "app", "sha256:a").unwrap();
     test.store.see_blob(REGISTRY, "app", "sha256:a", 1_000_000).unwrap();
@@ -445,6 +441,6 @@ fn a_full_disk_refuses_new_content_and_serves_reads_and_deletions_from_the_reser
     assert!(refused.iter().all(|refused| matches!(refused, Err(StoreError::DiskFull(_)))));
     assert!(read.is_some());
     assert_eq!(deleted, Unlinked::Removed);
-    publish(&file).unwrap();
+    publish(test.store.resume_upload(&upload, 0).unwrap()).unwrap();
     assert!(test.store.link_blob(REGISTRY, "other", "sha256:a", 0).unwrap());
 }

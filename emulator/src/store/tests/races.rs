@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use super::support::{Manifest, REGISTRY, TestStore, manifest};
+use super::support::{Manifest, REGISTRY, TestStore, manifest, text};
 use crate::store::*;
 
 const N_ROUNDS: i64 = 60;
@@ -77,8 +77,8 @@ fn push_rounds(test: &TestStore, thread: u64, n_stored: &AtomicU64) {
 fn read_newest(test: &TestStore, blob: &str) -> String {
     loop {
         let object = test.store.blob(REGISTRY, "app", blob).unwrap().unwrap();
-        match test.store.open_file(object.file) {
-            Ok(file) => return std::io::read_to_string(file).unwrap(),
+        match test.store.open_object(object.file) {
+            Ok(reader) => return text(&reader),
             Err(StoreError::NotFound(_)) if !test.store.owns_file(object.file).unwrap() => (),
             Err(error) => panic!("{error}"),
         }
@@ -109,12 +109,12 @@ fn concurrent_pushes_of_one_digest_store_one_file() {
 #[test]
 fn a_file_before_its_publication_is_not_an_orphan() {
     let test = TestStore::new();
-    let file = test.store.new_file().unwrap();
-    let published = test.store.layout.file(file.id());
+    let new = test.store.new_object().unwrap();
+    let published = test.store.layout.file(new.id());
     fs_err::write(&published, "placed, but without a row").unwrap();
 
     assert_eq!(test.store.sweep_orphans().unwrap(), 0);
-    drop(file);
+    drop(new);
     assert_eq!(test.store.sweep_orphans().unwrap(), 1);
 
     assert!(!published.exists());

@@ -84,7 +84,7 @@ fn a_change_replaces_all_properties_of_a_registry() {
 
 /// Adds a task run whose log is empty.
 fn add_run(test: &TestStore) -> TaskRunRow {
-    let file = test.store.new_file().unwrap();
+    let file = test.store.new_object().unwrap();
     let run = NewTaskRun {
         name: None,
         status: "Succeeded".to_owned(),

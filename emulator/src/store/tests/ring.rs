@@ -115,7 +115,7 @@ fn nothing_new_is_sealed_under_a_retired_data_key() {
         touched: 0,
     };
     let created = test.store.create_upload(REGISTRY, &upload, usize::MAX);
-    let file = test.store.new_file().unwrap();
+    let file = test.store.new_object().unwrap();
     let row = ManifestRow {
         object: ObjectRow {
             file: file.id(),

@@ -1,6 +1,6 @@
 //! A store in a folder of its own, and short functions that push into it.
 
-use std::io::{Read, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use crate::store::*;
@@ -58,7 +58,7 @@ impl TestStore {
         Self { store, folder }
     }
 
-    pub(super) fn upload(&self, repository: &str, now: i64) -> (UploadRow, fs_err::File) {
+    pub(super) fn upload(&self, repository: &str, now: i64) -> (UploadRow, ObjectWriter) {
         let file = FileId::random();
         let row = UploadRow {
             id: format!("upload-{file}"),
@@ -69,15 +69,15 @@ impl TestStore {
             started: now,
             touched: now,
         };
-        let file = self.store.create_upload(REGISTRY, &row, usize::MAX).unwrap();
-        (row, file)
+        let writer = self.store.create_upload(REGISTRY, &row, usize::MAX).unwrap();
+        (row, writer)
     }
 
     pub(super) fn push_blob(&self, repository: &str, digest: &str, now: i64) {
-        let (upload, mut file) = self.upload(repository, now);
-        file.write_all(digest.as_bytes()).unwrap();
+        let (upload, mut writer) = self.upload(repository, now);
+        writer.write_all(digest.as_bytes()).unwrap();
         let object = object(upload.file, digest, now);
-        self.store.publish_blob(REGISTRY, repository, digest, &upload.id, object, file).unwrap();
+        self.store.publish_blob(REGISTRY, repository, digest, &upload.id, object, writer).unwrap();
     }
 
     pub(super) fn put(&self, repository: &str, manifest: &Manifest) -> Put {
@@ -85,10 +85,10 @@ impl TestStore {
     }
 
     pub(super) fn try_put(&self, repository: &str, manifest: &Manifest) -> Result<Put, StoreError> {
-        let mut file = self.store.new_file().unwrap();
-        file.file().write_all(manifest.digest.as_bytes()).unwrap();
+        let mut new_object = self.store.new_object().unwrap();
+        new_object.write_all(manifest.digest.as_bytes()).unwrap();
         let row = ManifestRow {
-            object: object(file.id(), &manifest.digest, manifest.now),
+            object: object(new_object.id(), &manifest.digest, manifest.now),
             media_type: "application/vnd.oci.image.manifest.v1+json".to_owned(),
             artifact_type: Some("application/x".to_owned()),
             subject: manifest.subject.clone(),
@@ -106,7 +106,7 @@ impl TestStore {
             sparse: false,
             condemned: None,
         };
-        self.store.put_manifest(REGISTRY, repository, new, file)
+        self.store.put_manifest(REGISTRY, repository, new, new_object)
     }
 
     /// Removes everything unreferenced and idle that was last seen before `before`.
@@ -123,9 +123,7 @@ impl TestStore {
     }
 
     pub(super) fn read(&self, object: &ObjectRow) -> String {
-        let mut text = String::new();
-        self.store.open_file(object.file).unwrap().read_to_string(&mut text).unwrap();
-        text
+        text(&self.store.open_object(object.file).unwrap())
     }
 
     /// Names of all files of content, published or not.
@@ -136,6 +134,13 @@ impl TestStore {
         }
         names
     }
+}
+
+/// All of an object.
+pub(super) fn text(reader: &ObjectReader) -> String {
+    let mut bytes = Vec::new();
+    reader.read_range(0, 1 << 20, &mut bytes).unwrap();
+    String::from_utf8(bytes).unwrap()
 }
 
 /// A manifest to store in a test.

@@ -1,8 +1,6 @@
-//! Begins an upload: its row and its file, within the limit of open uploads.
+//! Begins an upload: its row and its object, within the limit of open uploads.
 
 use std::sync::Arc;
-
-use fs_err::File;
 
 use super::chunk::UploadStatus;
 use crate::keys::KeyLease;
@@ -13,7 +11,7 @@ use crate::registry::content::{locks, upload_limit};
 use crate::registry::error::Error;
 use crate::registry::parts::Session;
 use crate::registry::parts::{WriteBack, Writer};
-use crate::store::{FileId, StoreError, UploadRow};
+use crate::store::{FileId, ObjectWriter, StoreError, UploadRow};
 use sealed_envelope::{Binding, ObjectKind, SEGMENT_LEN, Sealer};
 
 impl Content {
@@ -27,12 +25,12 @@ impl Content {
         let id = UploadId::random();
         // Until it has a session, it would look like an upload that was not used since the start.
         let _starting = parts.sessions.starting(id);
-        let (lease, row, file) = self.new_upload_file(id, repository, algorithm).await?;
+        let (lease, row, object) = self.new_upload_object(id, repository, algorithm).await?;
         let binding = Binding::new(parts.name.as_str(), ObjectKind::Blob);
         let wanted = parts.settings.write_back;
         let writer = blocking(move || {
-            let write_back = WriteBack::new(&file, wanted)?;
-            let sealer = Sealer::create(file, lease.id(), binding, SEGMENT_LEN)?;
+            let write_back = WriteBack::new(&object, wanted)?;
+            let sealer = Sealer::create(object, lease.id(), binding, SEGMENT_LEN)?;
             Ok::<_, Error>(Writer { sealer, hasher: Hasher::new(algorithm), lease, write_back })
         })
         .await?;
@@ -40,13 +38,13 @@ impl Content {
         Ok(UploadStatus { id, received: 0 })
     }
 
-    /// Creates the file and the row under the current data key; if that key is retired meanwhile, under the next one.
-    async fn new_upload_file(
+    /// Creates the object and the row under the current data key; if that key is retired meanwhile, under the next one.
+    async fn new_upload_object(
         &self,
         id: UploadId,
         repository: &RepositoryName,
         algorithm: Algorithm,
-    ) -> Result<(KeyLease, UploadRow, File), Error> {
+    ) -> Result<(KeyLease, UploadRow, ObjectWriter), Error> {
         for _ in 0..3 {
             let lease = self.0.ring.current().await?;
             let now = self.0.clock.unix_now();
@@ -70,7 +68,7 @@ impl Content {
                 {
                     made = create();
                 }
-                Ok::<_, Error>(made.map(|file| (row, file)))
+                Ok::<_, Error>(made.map(|object| (row, object)))
             });
             match made.await? {
                 // The key is retired, or a reset is running: then the next key comes at its end.
@@ -81,7 +79,9 @@ impl Content {
                     let registry = self.0.name.clone();
                     return Err(Error::TooManyUploads { limit, registry });
                 }
-                made => return made.map(|(row, file)| (lease, row, file)).map_err(Error::from),
+                made => {
+                    return made.map(|(row, object)| (lease, row, object)).map_err(Error::from);
+                }
             }
         }
         Err(Error::internal("the data keys are retired faster than uploads can begin"))

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use fs_err::File;
 use tokio::runtime::Handle;
 use zeroize::{Zeroize as _, Zeroizing};
 
@@ -12,7 +11,7 @@ use crate::registry::blocking::blocking_with_key;
 use crate::registry::error::Error;
 use crate::registry::parts::Writer;
 use crate::registry::{Content, Parts};
-use crate::store::{ObjectRow, StoreError, UploadRow};
+use crate::store::{ObjectRow, ObjectWriter, StoreError, UploadRow};
 use sealed_envelope::{Binding, ObjectKind, Scanner, Sealer};
 
 impl Content {
@@ -38,7 +37,7 @@ impl Content {
             if actual != named {
                 return Err(Error::DigestMismatch { named, actual });
             }
-            let (file, finished) =
+            let (writer, finished) =
                 lease.with_renewal(&runtime, |key| sealer.finish(key, named.as_str()))??;
             let object = ObjectRow {
                 file: row.file,
@@ -48,7 +47,7 @@ impl Content {
                 sealed_len: Some(finished.file_len),
             };
             let (name, digest) = (parts.name.as_str(), named.as_str());
-            match parts.store.publish_blob(name, &row.repository, digest, &row.id, object, file) {
+            match parts.store.publish_blob(name, &row.repository, digest, &row.id, object, writer) {
                 // It expired while its last bytes arrived.
                 Err(StoreError::UnknownUpload) => Err(Error::UploadUnknown(id)),
                 published => Ok(published?),
@@ -58,18 +57,18 @@ impl Content {
     }
 }
 
-/// The digest of an upload under another algorithm than at its beginning: its file is read again.
+/// The digest of an upload under another algorithm than at its beginning: its object is read again.
 fn rehash(
     parts: &Parts,
     row: &UploadRow,
-    sealer: &Sealer<File>,
+    sealer: &Sealer<ObjectWriter>,
     algorithm: Algorithm,
     lease: &KeyLease,
     runtime: &Handle,
 ) -> Result<Digest, Error> {
     let mut hasher = Hasher::new(algorithm);
     let binding = Binding::new(parts.name.as_str(), ObjectKind::Blob);
-    let mut scanner = Scanner::new(parts.store.open_upload(row)?, binding)?;
+    let mut scanner = Scanner::new(parts.store.read_upload(row)?, binding)?;
     let mut segment = Zeroizing::new(Vec::new());
     while lease.with_renewal(runtime, |key| scanner.next(key, &mut segment))?? {
         hasher.update(&segment);

@@ -1,6 +1,5 @@
-//! The work of an upload's writer: hashes, seals and writes, and reads an unfinished file back.
+//! The work of an upload's writer: hashes, seals and writes, and reads an unfinished object back.
 
-use std::io::{Seek as _, SeekFrom};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -51,30 +50,30 @@ impl Writer {
         Ok(Self { sealer, hasher: hashed?, lease, write_back })
     }
 
-    /// Reads an unfinished file back, hashes it again and cuts off the incomplete end.
+    /// Reads an unfinished object back, hashes it again and cuts off the incomplete end.
     pub(super) fn recover(
         parts: &Parts,
         row: &UploadRow,
         lease: KeyLease,
         runtime: &Handle,
     ) -> Result<Self, Error> {
-        let mut file = match parts.store.open_upload(row) {
+        let in_time = |error| match error {
             // Finished, cancelled or expired since its row was read.
-            Err(StoreError::NotFound(_)) => return Err(unknown(row)),
-            opened => opened?,
+            StoreError::NotFound(_) => unknown(row),
+            error => error.into(),
         };
+        let reader = parts.store.read_upload(row).map_err(in_time)?;
         let binding = Binding::new(parts.name.as_str(), ObjectKind::Blob);
         let mut hasher = Hasher::new(row.algorithm.parse().unwrap_or_default());
-        let mut scanner = Scanner::new(file.try_clone()?, binding)?;
+        let mut scanner = Scanner::new(reader, binding)?;
         let mut segment = Zeroizing::new(Vec::new());
         while lease.with_renewal(runtime, |key| scanner.next(key, &mut segment))?? {
             hasher.update(&segment);
             segment.zeroize();
         }
         let recovered = scanner.finish();
-        file.set_len(recovered.file_len())?;
-        file.seek(SeekFrom::Start(recovered.file_len()))?;
-        let write_back = WriteBack::new(&file, parts.settings.write_back)?;
-        Ok(Self { sealer: Sealer::resume(file, recovered), hasher, lease, write_back })
+        let object = parts.store.resume_upload(row, recovered.file_len()).map_err(in_time)?;
+        let write_back = WriteBack::new(&object, parts.settings.write_back)?;
+        Ok(Self { sealer: Sealer::resume(object, recovered), hasher, lease, write_back })
     }
 }

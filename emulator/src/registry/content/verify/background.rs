@@ -172,15 +172,15 @@ impl Pass {
 /// Authenticates an object from a segment on, until the budget is used up.
 fn authenticate(parts: &Parts, task: &Task, from: u64, budget: &mut u64) -> Result<Part, Error> {
     let Task { name, row } = task;
-    let mut file = parts.store.open_file(row.file)?;
-    let header = Header::read(&mut file)?;
+    let mut reader = parts.store.open_object(row.file)?;
+    let header = Header::of_file(&mut reader)?;
     if header.data_key().as_bytes() != &row.data_key {
         return Err(OpenError::Damaged.into());
     }
     let lease = parts.ring.idle_lease(header.data_key())?;
     let binding = Binding::new(parts.name.as_str(), name.kind());
     let digest = name.digest().as_str();
-    let mut opener = match lease.with(|key| Opener::open(file, header, binding, key, digest)) {
+    let mut opener = match lease.with(|key| Opener::open(reader, header, binding, key, digest)) {
         Ok(opened) => opened?,
         Err(LeaseEnded) => return Ok(Part::NoLease),
     };

@@ -6,7 +6,7 @@ use crate::registry::content::damage::{damage_of, io_words};
 use crate::registry::error::Error;
 use crate::registry::object_name::ObjectName;
 use crate::store::Damage;
-use crate::store::{FileId, FolderFault};
+use crate::store::{FileId, ListFault};
 
 /// The result of a verification.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -128,9 +128,9 @@ impl Finding {
         Self::new(FindingKind::Unreferenced, file.to_string(), words)
     }
 
-    pub(super) fn of_folder(fault: &FolderFault) -> Self {
+    pub(super) fn of_fault(fault: &ListFault) -> Self {
         let words = format!("cannot list it: {}", io_words(&fault.error));
-        Self::new(FindingKind::Unreadable, format!("folder {}", fault.folder), words)
+        Self::new(FindingKind::Unreadable, fault.place.clone(), words)
     }
 
     /// A problem.

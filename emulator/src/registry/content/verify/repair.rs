@@ -87,10 +87,10 @@ impl Content {
             let Some(row) = parts.store.manifest(registry, names[0], names[1])? else {
                 return Ok(false);
             };
-            let (file, object) = seal_manifest(&parts, &lease, &runtime, &digest, &bytes)?;
+            let (new, object) = seal_manifest(&parts, &lease, &runtime, &digest, &bytes)?;
             let condemned = row.object.file;
             Ok::<_, Error>(
-                parts.store.replace_manifest_file(registry, names, condemned, &object, file)?,
+                parts.store.replace_manifest_file(registry, names, condemned, &object, new)?,
             )
         })
         .await?;

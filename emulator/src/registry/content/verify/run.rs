@@ -172,7 +172,7 @@ impl Content {
         (verified.uploads, verified.upload_bytes) = (held.uploads, held.bytes);
         let (orphans, faults) = found;
         verified.findings.extend(orphans.into_iter().map(Finding::of_orphan));
-        verified.findings.extend(faults.iter().map(Finding::of_folder));
+        verified.findings.extend(faults.iter().map(Finding::of_fault));
         Ok(())
     }
 }

@@ -14,14 +14,14 @@ use azure_emulator_core::durable::op::Op;
 use fs_err as fs;
 use fs_err::os::unix::fs::FileExt;
 
-use super::disk::{create_private, remove_if_there};
-use super::file_id::FileId;
-use super::layout::Layout;
-use super::rows::ObjectRow;
-use super::tables::Table;
+use crate::store::disk::{create_private, remove_if_there};
+use crate::store::file_id::FileId;
+use crate::store::layout::Layout;
+use crate::store::rows::ObjectRow;
+use crate::store::tables::Table;
 
 /// The longest file that goes into the journal, in bytes. A larger one costs the journal more than its syncs.
-pub(super) const MAX_CARRIED_LEN: u64 = 16 << 10;
+pub(in crate::store) const MAX_CARRIED_LEN: u64 = 16 << 10;
 
 impl ObjectRow {
     /// Whether the journal may have carried its file. If the row has no length of the file, the length of the content decides.
@@ -30,13 +30,8 @@ impl ObjectRow {
     }
 }
 
-/// The name of the attachment of a file.
-pub(super) fn name(file: FileId) -> String {
-    file.to_string()
-}
-
 /// The file of an attachment of this name.
-pub(super) fn file(name: &[u8]) -> Option<FileId> {
+pub(in crate::store) fn carried_file(name: &[u8]) -> Option<FileId> {
     std::str::from_utf8(name).ok()?.parse().ok()
 }
 
@@ -55,21 +50,21 @@ pub(super) fn content(file: &fs::File) -> io::Result<Option<Vec<u8>>> {
 /// It sees the changes of the journal in order, since the index of the rows is not checked yet. A file that was deleted
 /// later is removed again if it was restored here.
 #[derive(Debug)]
-pub(super) struct Restorer<'a> {
+pub(in crate::store) struct Restorer<'a> {
     layout: &'a Layout,
     restored: RefCell<HashSet<FileId>>,
 }
 
 impl<'a> Restorer<'a> {
-    pub(super) fn new(layout: &'a Layout) -> Self {
+    pub(in crate::store) fn new(layout: &'a Layout) -> Self {
         Self { layout, restored: RefCell::default() }
     }
 
     /// Applies the next change of the journal.
-    pub(super) fn see(&self, op: &Op<'_>) -> io::Result<()> {
+    pub(in crate::store) fn see(&self, op: &Op<'_>) -> io::Result<()> {
         match *op {
             Op::Attachment { name, content } => {
-                let id = file(name).ok_or_else(|| {
+                let id = carried_file(name).ok_or_else(|| {
                     let words =
                         "the journal holds a file with a name that this program does not use";
                     io::Error::new(io::ErrorKind::InvalidData, words)
@@ -82,7 +77,7 @@ impl<'a> Restorer<'a> {
     }
 
     /// Writes the file, unless it has this content. It is not synced: after another power cut, the next start restores it again.
-    pub(super) fn restore(&self, id: FileId, content: &[u8]) -> io::Result<()> {
+    pub(in crate::store) fn restore(&self, id: FileId, content: &[u8]) -> io::Result<()> {
         let path = self.layout.file(id);
         if holds(&path, content)? {
             return Ok(());

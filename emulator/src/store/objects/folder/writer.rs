@@ -1,0 +1,130 @@
+//! Writes a file, and gives it its published name.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use azure_emulator_core::durable::{Durability, sync_dir};
+use fs_err as fs;
+
+use super::carried;
+use crate::store::disk::{create_private, not_found, remove_if_there};
+use crate::store::error::StoreError;
+use crate::store::file_id::FileId;
+use crate::store::layout::Layout;
+use crate::store::objects::writer::WriteObject;
+use crate::store::objects::{EarlySync, Finished, ObjectWriter};
+
+/// The state of a file after its writer was dropped, or after no row named it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AfterDrop {
+    /// It is removed.
+    Removed,
+    /// It is unfinished and has its temporary name.
+    Unfinished,
+}
+
+/// A file under its temporary name.
+pub(super) struct FileWriter {
+    id: FileId,
+    file: fs::File,
+    /// Its temporary name.
+    from: PathBuf,
+    /// Its published name.
+    to: PathBuf,
+    /// The folder of its published name.
+    shard: PathBuf,
+    durability: Durability,
+    after_drop: AfterDrop,
+}
+
+impl FileWriter {
+    /// Makes an empty file. Fails if there is one, also under the published name.
+    pub(super) fn create(
+        layout: &Layout,
+        durability: Durability,
+        id: FileId,
+        from: PathBuf,
+        after_drop: AfterDrop,
+    ) -> Result<ObjectWriter, StoreError> {
+        if layout.file(id).try_exists()? {
+            return Err(io::Error::from(io::ErrorKind::AlreadyExists).into());
+        }
+        let file = create_private(&from)?;
+        Ok(Self::new(layout, durability, id, file, after_drop))
+    }
+
+    /// The writer of an open file under its temporary name.
+    pub(super) fn new(
+        layout: &Layout,
+        durability: Durability,
+        id: FileId,
+        file: fs::File,
+        after_drop: AfterDrop,
+    ) -> ObjectWriter {
+        let from = file.path().to_owned();
+        let (to, shard) = (layout.file(id), layout.shard(id));
+        ObjectWriter::new(Self { id, file, from, to, shard, durability, after_drop })
+    }
+
+    /// Undoes the rename.
+    fn undo(from: &Path, to: &Path, after_drop: AfterDrop) {
+        let undone = match after_drop {
+            AfterDrop::Unfinished => fs::rename(to, from),
+            AfterDrop::Removed => remove_if_there(to),
+        };
+        if let Err(error) = undone {
+            tracing::warn!(%error, "could not restore the old name of a file that was not published");
+        }
+    }
+}
+
+impl WriteObject for FileWriter {
+    fn early_sync(&self) -> io::Result<Option<EarlySync>> {
+        let file = self.file.try_clone()?;
+        Ok(Some(EarlySync::new(move || drop(file.sync_data()))))
+    }
+
+    /// A large file is synced first, and its folder afterwards.
+    fn finish(mut self: Box<Self>) -> Result<Finished, StoreError> {
+        let carried = carried::content(&self.file)?;
+        let syncs = self.durability == Durability::Full && carried.is_none();
+        if syncs {
+            self.file.sync_data()?;
+        }
+        fs::rename(&self.from, &self.to).map_err(|error| not_found(error, self.id))?;
+        // From here on, only the returned value undoes the rename.
+        let after_drop = std::mem::replace(&mut self.after_drop, AfterDrop::Unfinished);
+        let (from, to) = (self.from.clone(), self.to.clone());
+        let finished = Finished::new(self.id, carried, move || Self::undo(&from, &to, after_drop));
+        // The folder that the file left is not synced: if its old name returns after a power cut, it is swept.
+        if syncs {
+            sync_dir(&self.shard)?;
+        }
+        Ok(finished)
+    }
+
+    fn abandon(mut self: Box<Self>) -> Result<(), StoreError> {
+        self.after_drop = AfterDrop::Unfinished;
+        Ok(remove_if_there(&self.from)?)
+    }
+}
+
+impl Write for FileWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for FileWriter {
+    fn drop(&mut self) {
+        if self.after_drop == AfterDrop::Removed
+            && let Err(error) = remove_if_there(&self.from)
+        {
+            tracing::warn!(file.id = %self.id, %error, "a temporary file could not be removed");
+        }
+    }
+}
