@@ -1,12 +1,14 @@
-//! Reads and writes rows: tables over the trees of [`durable::Rows`], one writer at a time.
+//! Reads and writes rows: tables and encoded rows over the trees of a [`RowEngine`].
 //!
-//! A [`Writer`] has the exclusive right to write: what it read before its transaction is still true in the transaction. A
-//! transaction is in memory until [`Database::commit`]; call that without the right, so that commits share one sync.
+//! The body of a transaction may run more than once: `row_engine/mod.rs` says what follows. A [`Writer`] has the exclusive right
+//! to write: what it read before its transaction is still true in the transaction. A transaction is in memory until
+//! [`Database::commit`]; call that without the right, so that commits share one sync.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use azure_emulator_core::disk_space::Purpose;
-use azure_emulator_core::durable::{self, HeldStill, OpenOptions, RowBytes, Rows};
+use azure_emulator_core::durable::{OpenOptions, RowBytes, Rows};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,36 +17,50 @@ use super::encoding::{decode, encode, key, last_part, limited, prefix};
 use super::error::StoreError;
 use super::file_id::FileId;
 use super::objects::Finished;
+use super::row_engine::{Body, JournalRows, RowEngine, RowView, RowWriter, Still};
 use super::rows::FileRow;
 use super::rows::Stats;
 use super::tables::Table;
 
 /// The rows of all registries.
 #[derive(Debug)]
-pub(super) struct Database(Rows);
+pub(super) struct Database {
+    engine: Box<dyn RowEngine>,
+    journal: Arc<Rows>,
+}
 
 /// The right to write. While it lives, only it can change rows.
-pub(super) struct Writer<'a>(durable::Writer<'a>);
+pub(super) struct Writer<'a>(Box<dyn RowWriter + 'a>);
 
 /// The rows as a transaction sees them.
-pub(super) struct View<'a>(&'a durable::View<'a>);
+pub(super) struct View<'a>(&'a dyn RowView);
 
 impl Database {
     pub(super) fn open(options: &OpenOptions<'_>) -> Result<Self, StoreError> {
-        Ok(Self(Rows::open(options)?))
+        let journal = Arc::new(Rows::open(options)?);
+        let engine = JournalRows::new(Arc::clone(&journal));
+        #[cfg(test)]
+        let engine = super::row_engine::Retrying(engine);
+        Ok(Self { engine: Box::new(engine), journal })
     }
 
-    /// The rows themselves.
+    /// The rows of the data folder: for their proof, notices, repair and losses, which other engines do not have.
     pub(super) fn durable(&self) -> &Rows {
-        &self.0
+        &self.journal
+    }
+
+    /// The engine, for its tests.
+    #[cfg(test)]
+    pub(super) fn engine(&self) -> &dyn RowEngine {
+        &*self.engine
     }
 
     /// Writes a record of use, if that is possible at once. The record is dropped while the rows are not checked.
     pub(super) fn note<A>(
         &self,
-        body: impl FnOnce(&View<'_>) -> Result<A, StoreError>,
+        body: impl Fn(&View<'_>) -> Result<A, StoreError>,
     ) -> Result<Option<A>, StoreError> {
-        if !self.0.proof().is_complete() {
+        if !self.journal.proof().is_complete() {
             return Ok(None);
         }
         self.transact(body).map(Some)
@@ -52,34 +68,34 @@ impl Database {
 
     /// Returns when every transaction that ended before the call is durable.
     pub(super) fn commit(&self) -> Result<(), StoreError> {
-        Ok(self.0.commit()?)
+        Ok(self.engine.commit()?)
     }
 
     /// Waits for the right to write. [`StoreError::NotProven`] if the check of the rows takes too long.
     pub(super) fn writer(&self) -> Result<Writer<'_>, StoreError> {
-        Ok(Writer(self.0.writer()?))
+        Ok(Writer(self.engine.writer()?))
     }
 
     /// Waits until there is no writer. All reads are consistent while the returned guard lives.
-    pub(super) fn hold_still(&self) -> HeldStill<'_> {
-        self.0.hold_still()
+    pub(super) fn hold_still(&self) -> Still<'_> {
+        self.engine.hold_still()
     }
 
     /// Runs one transaction that needs no earlier reads.
     pub(super) fn transact<A>(
         &self,
-        body: impl FnOnce(&View<'_>) -> Result<A, StoreError>,
+        body: impl Fn(&View<'_>) -> Result<A, StoreError>,
     ) -> Result<A, StoreError> {
-        self.writer()?.transact(body)
+        self.transact_for(Purpose::Rows, body)
     }
 
     /// The same for another purpose: if the disk is full, a removal uses the reserve.
     pub(super) fn transact_for<A>(
         &self,
         purpose: Purpose,
-        body: impl FnOnce(&View<'_>) -> Result<A, StoreError>,
+        body: impl Fn(&View<'_>) -> Result<A, StoreError>,
     ) -> Result<A, StoreError> {
-        self.writer()?.transact_for(purpose, body)
+        answered(|run| self.engine.transact(purpose, run), body)
     }
 
     pub(super) fn row<T: DeserializeOwned>(
@@ -91,11 +107,11 @@ impl Database {
     }
 
     pub(super) fn bytes(&self, table: Table, key: &[u8]) -> Result<Option<RowBytes>, StoreError> {
-        Ok(self.0.get(table as u8, key)?)
+        Ok(self.engine.get(table as u8, key)?)
     }
 
     pub(super) fn has(&self, table: Table, key: &[u8]) -> Result<bool, StoreError> {
-        Ok(self.0.has(table as u8, key)?)
+        Ok(self.engine.has(table as u8, key)?)
     }
 
     /// The rows whose keys begin with `prefix`, in order.
@@ -104,7 +120,7 @@ impl Database {
         table: Table,
         prefix: &[u8],
     ) -> impl Iterator<Item = Result<(RowBytes, RowBytes), StoreError>> + use<> {
-        self.0.scan_prefix(table as u8, prefix).map(|row| Ok(row?))
+        self.engine.scan(table as u8, prefix).map(|row| Ok(row?))
     }
 
     /// The rows whose keys begin with `prefix` and come after `prefix` and `after`, in order.
@@ -121,7 +137,9 @@ impl Database {
         if let Some(last) = to.last_mut() {
             *last += 1;
         }
-        self.0.range(table as u8, Bound::Excluded(from), Bound::Excluded(to)).map(|row| Ok(row?))
+        self.engine
+            .range(table as u8, Bound::Excluded(from), Bound::Excluded(to))
+            .map(|row| Ok(row?))
     }
 
     /// The last parts of the keys that begin with these parts, in order.
@@ -139,7 +157,7 @@ impl Writer<'_> {
     /// [`StoreError::DiskFull`] if too little room is left: then nothing was changed.
     pub(super) fn transact<A>(
         &self,
-        body: impl FnOnce(&View<'_>) -> Result<A, StoreError>,
+        body: impl Fn(&View<'_>) -> Result<A, StoreError>,
     ) -> Result<A, StoreError> {
         self.transact_for(Purpose::Rows, body)
     }
@@ -148,10 +166,23 @@ impl Writer<'_> {
     pub(super) fn transact_for<A>(
         &self,
         purpose: Purpose,
-        body: impl FnOnce(&View<'_>) -> Result<A, StoreError>,
+        body: impl Fn(&View<'_>) -> Result<A, StoreError>,
     ) -> Result<A, StoreError> {
-        self.0.transact_for(purpose, |view| body(&View(view)))
+        answered(|run| self.0.transact(purpose, run), body)
     }
+}
+
+/// Runs a transaction, and returns the answer of the last run of its body.
+fn answered<A>(
+    transact: impl FnOnce(&mut Body<'_>) -> Result<(), StoreError>,
+    body: impl Fn(&View<'_>) -> Result<A, StoreError>,
+) -> Result<A, StoreError> {
+    let mut answer = None;
+    transact(&mut |view| {
+        answer = Some(body(&View(view))?);
+        Ok(())
+    })?;
+    Ok(answer.expect("a transaction that succeeds has run its body"))
 }
 
 impl View<'_> {

@@ -47,6 +47,7 @@ mod reset;
 mod resource_tags;
 mod ring;
 mod ring_mirror;
+mod row_engine;
 mod rows;
 mod secrets;
 mod stats;
