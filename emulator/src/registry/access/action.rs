@@ -67,11 +67,11 @@ impl Actions {
     }
 
     /// Parses names separated by commas. `*` is all; unknown names are skipped.
-    pub fn of_list(text: &str) -> Self {
+    pub fn parse_list(text: &str) -> Self {
         if text == "*" {
             return Self::all();
         }
-        text.split(',').filter_map(|word| word.trim().parse::<Action>().ok()).collect()
+        text.split(',').filter_map(|name| name.trim().parse::<Action>().ok()).collect()
     }
 
     /// Whether it is empty.

@@ -125,7 +125,7 @@ pub(super) fn is_password(parts: &Parts, guess: &str) -> Result<bool, Error> {
     let key = service_key(&parts.store)?;
     let mut right = false;
     for sealed in &row.admin_passwords {
-        right |= open(parts, &key, sealed)?.is(guess);
+        right |= open(parts, &key, sealed)?.matches(guess);
     }
     Ok(right)
 }
@@ -167,5 +167,5 @@ fn make_passwords(
 fn open(parts: &Parts, key: &ServiceKey, sealed: &[u8]) -> Result<Password, Error> {
     let bytes = key.open_secret(&parts.name, PURPOSE, sealed)?;
     let text = std::str::from_utf8(&bytes).map_err(Error::internal)?;
-    Ok(Password::of_text(text))
+    Ok(Password::from_text(text))
 }

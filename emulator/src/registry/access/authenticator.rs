@@ -9,14 +9,15 @@ use std::sync::Arc;
 use azure_emulator_core::clock::Clock;
 use zeroize::Zeroizing;
 
+use super::access_name::AccessName;
+use super::caller::{Audience, Caller};
 use super::credentials::{Credentials, TokenGrant};
 use super::directory::{Directory, VerifiedPrincipal};
 use super::error::AccessError;
-use super::jwt::{Audience, Caller, TokenKey};
+use super::jwt::TokenKey;
 use super::permissions::{GrantedScopes, granted_scopes, intersection};
 use super::required_access::Access;
 use super::scope::Scope;
-use super::tokens::AccessName;
 use super::{admin, password};
 use crate::registry::{Error, Registry};
 use crate::store::Store;

@@ -2,7 +2,6 @@
 
 use thiserror::Error;
 
-use super::jwt::TokenProblem;
 use super::scope_map::ScopeMapActionError;
 use crate::registry::Error;
 
@@ -37,6 +36,29 @@ pub enum AccessError {
     /// A stored row cannot be read.
     #[error(transparent)]
     Registry(#[from] Error),
+}
+
+/// Why a token of the registry is not valid.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TokenProblem {
+    /// It is not a token, or the registry did not sign it.
+    #[error("the token was not made by this registry")]
+    Invalid,
+    /// It is of the wrong kind.
+    #[error(
+        "the token is of the wrong kind: refresh tokens and access tokens cannot replace each other"
+    )]
+    Kind,
+    /// It is for another registry.
+    #[error("the token is for another registry")]
+    Registry,
+    /// The registry issued it without a login while it was open, and now requires a login.
+    #[error("the registry issued the token while it was open, and now it requires a login")]
+    Opening,
+    /// It has expired, or is not valid yet.
+    #[error("the token has expired")]
+    Expired,
 }
 
 /// Why a change of logins is refused.

@@ -3,18 +3,15 @@
 //! JWTs with ACR's claims (RFC 7519), signed with HMAC-SHA-256 under a key of the data folder: only the registry checks
 //! them, so no public key is needed. All times are the emulator's. A token is valid for one registry, by its name and
 //! id, at every address of the registry: a later registry of the same name has another id.
-//!
-//! The claims are ASCII without `>`, `?` and `~`: the Python SDK reads the payload as plain base64, which differs from
-//! the URL alphabet only for these characters.
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
-use thiserror::Error;
-use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::action::Actions;
+use super::caller::{Audience, Caller};
+use super::claims::{AccessClaims, AccessEntry, CommonClaims, PermissionsClaim, RefreshClaims};
+use super::error::TokenProblem;
 use super::scope::Scope;
 use crate::registry::Error;
 use crate::store::Store;
@@ -22,8 +19,6 @@ use crate::store::Store;
 /// The file of the key, in the data folder.
 const KEY_FILE: &str = "tokens.key";
 const KEY_LEN: usize = 32;
-/// The issuer in ACR's tokens.
-const ISSUER: &str = "Azure Container Registry";
 /// The lifetime of a login with an identity: three hours, as documented.
 const REFRESH_LIFETIME: i64 = 3 * 3600;
 /// The lifetime of an access token: that of the documented example.
@@ -31,120 +26,12 @@ const ACCESS_LIFETIME: i64 = 4500;
 /// A longer token is refused unread. The number of scopes limits the registry's own tokens.
 const MAX_TOKEN: usize = 32 << 10;
 
-/// The caller of a request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Caller {
-    /// An anonymous caller.
-    Anyone,
-    /// The admin user.
-    Admin,
-    /// A token with a scope map, by its name.
-    Token(String),
-    /// A principal of Microsoft Entra.
-    Principal {
-        /// Its client id.
-        client_id: String,
-        /// Its object id.
-        object_id: String,
-    },
-}
-
 /// The key that signs the tokens of all registries of a data folder.
 #[derive(Clone)]
 #[expect(missing_debug_implementations, reason = "a key is never printed")]
 pub struct TokenKey {
     signing: EncodingKey,
     verifying: DecodingKey,
-}
-
-/// The registry for which a token is valid.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Audience {
-    /// Its name.
-    pub name: String,
-    /// Its id. Registries from before ids were introduced have none.
-    pub id: Option<String>,
-    /// Whether it is open now, and requires no login.
-    pub open: bool,
-}
-
-/// Why a token of the registry is not valid.
-#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum TokenProblem {
-    /// It is not a token, or the registry did not sign it.
-    #[error("the token was not made by this registry")]
-    Invalid,
-    /// It is of the wrong kind.
-    #[error(
-        "the token is of the wrong kind: refresh tokens and access tokens cannot replace each other"
-    )]
-    Kind,
-    /// It is for another registry.
-    #[error("the token is for another registry")]
-    Registry,
-    /// The registry issued it without a login while it was open, and now requires a login.
-    #[error("the registry issued the token while it was open, and now it requires a login")]
-    Opening,
-    /// It has expired, or is not valid yet.
-    #[error("the token has expired")]
-    Expired,
-}
-
-/// The claims of both kinds.
-#[derive(Serialize, Deserialize)]
-struct Common {
-    jti: String,
-    sub: String,
-    nbf: i64,
-    exp: i64,
-    iat: i64,
-    iss: String,
-    aud: String,
-    version: String,
-    /// The registry: the address in `aud` is only the client's name for it.
-    rid: String,
-    /// The id of the registry.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    iid: Option<String>,
-    grant_type: String,
-}
-
-#[derive(Serialize, Deserialize)]
-struct RefreshClaims {
-    #[serde(flatten)]
-    common: Common,
-    caller: Caller,
-    permissions: Permissions,
-    roles: Vec<String>,
-}
-
-/// ACR's description of a login besides its name. It decides nothing.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Permissions {
-    actions: Vec<String>,
-    not_actions: Vec<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct AccessClaims {
-    #[serde(flatten)]
-    common: Common,
-    access: Vec<Entry>,
-    roles: Vec<String>,
-    /// Whether the registry was open and checked no login. The token expires when the registry requires one.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    open: bool,
-}
-
-#[derive(Serialize, Deserialize)]
-struct Entry {
-    #[serde(rename = "type")]
-    kind: String,
-    name: String,
-    actions: Vec<String>,
 }
 
 const REFRESH: &str = "refresh_token";
@@ -155,8 +42,8 @@ impl TokenKey {
     pub fn open(store: &Store) -> Result<Self, Error> {
         if let Some(bytes) = store.read_secret_file(KEY_FILE)? {
             if bytes.len() != KEY_LEN {
-                let words = format!("{KEY_FILE} does not hold a key of {KEY_LEN} bytes");
-                return Err(Error::internal(words));
+                let message = format!("{KEY_FILE} does not hold a key of {KEY_LEN} bytes");
+                return Err(Error::internal(message));
             }
             return Ok(Self::from_bytes(&bytes));
         }
@@ -183,9 +70,12 @@ impl TokenKey {
         now: i64,
     ) -> Result<Zeroizing<String>, Error> {
         let claims = RefreshClaims {
-            common: Common::new(registry, service, caller, REFRESH, now, REFRESH_LIFETIME),
+            common: CommonClaims::new(registry, service, caller, REFRESH, now, REFRESH_LIFETIME),
             caller: caller.clone(),
-            permissions: Permissions { actions: vec!["*".to_owned()], not_actions: Vec::new() },
+            permissions: PermissionsClaim {
+                actions: vec!["*".to_owned()],
+                not_actions: Vec::new(),
+            },
             roles: Vec::new(),
         };
         self.sign(&claims)
@@ -201,8 +91,8 @@ impl TokenKey {
         now: i64,
     ) -> Result<Zeroizing<String>, Error> {
         let claims = AccessClaims {
-            common: Common::new(registry, service, caller, ACCESS, now, ACCESS_LIFETIME),
-            access: granted.iter().map(Entry::of).collect(),
+            common: CommonClaims::new(registry, service, caller, ACCESS, now, ACCESS_LIFETIME),
+            access: granted.iter().map(AccessEntry::from_scope).collect(),
             roles: Vec::new(),
             open: registry.open,
         };
@@ -217,7 +107,7 @@ impl TokenKey {
         now: i64,
     ) -> Result<Caller, TokenProblem> {
         let claims: RefreshClaims = self.verify(token, REFRESH)?;
-        claims.common.hold(registry, now)?;
+        claims.common.check(registry, now)?;
         Ok(claims.caller)
     }
 
@@ -229,11 +119,11 @@ impl TokenKey {
         now: i64,
     ) -> Result<Vec<Scope>, TokenProblem> {
         let claims: AccessClaims = self.verify(token, ACCESS)?;
-        claims.common.hold(registry, now)?;
+        claims.common.check(registry, now)?;
         if claims.open && !registry.open {
             return Err(TokenProblem::Opening);
         }
-        Ok(claims.access.iter().filter_map(Entry::scope).collect())
+        Ok(claims.access.iter().filter_map(AccessEntry::scope).collect())
     }
 
     fn sign(&self, claims: &impl Serialize) -> Result<Zeroizing<String>, Error> {
@@ -248,7 +138,7 @@ impl TokenKey {
         }
         // Only HS256 is accepted, whatever the header names.
         let mut validation = Validation::new(Algorithm::HS256);
-        // Times are compared with the emulator's clock, and the audience is the registry's name: see `hold`.
+        // Times are compared with the emulator's clock, and the audience is the registry's name: see `CommonClaims::check`.
         validation.validate_exp = false;
         validation.validate_nbf = false;
         validation.validate_aud = false;
@@ -261,87 +151,6 @@ impl TokenKey {
         }
         serde_json::from_value(claims).map_err(|_| TokenProblem::Invalid)
     }
-}
-
-impl Common {
-    fn new(
-        registry: &Audience,
-        service: &str,
-        caller: &Caller,
-        kind: &str,
-        now: i64,
-        lifetime: i64,
-    ) -> Self {
-        Self {
-            jti: Uuid::new_v4().to_string(),
-            sub: caller.subject(&registry.name).to_owned(),
-            nbf: now,
-            exp: now.saturating_add(lifetime),
-            iat: now,
-            iss: ISSUER.to_owned(),
-            aud: plain(service),
-            version: "1.0".to_owned(),
-            rid: registry.name.clone(),
-            iid: registry.id.clone(),
-            grant_type: kind.to_owned(),
-        }
-    }
-
-    fn hold(&self, registry: &Audience, now: i64) -> Result<(), TokenProblem> {
-        if self.rid != registry.name || self.iid != registry.id {
-            return Err(TokenProblem::Registry);
-        }
-        if now < self.nbf || self.exp <= now {
-            return Err(TokenProblem::Expired);
-        }
-        Ok(())
-    }
-}
-
-impl Caller {
-    fn subject<'a>(&'a self, registry: &'a str) -> &'a str {
-        match self {
-            Self::Anyone => "anonymous",
-            Self::Admin => registry,
-            Self::Token(name) => name,
-            Self::Principal { object_id, .. } => object_id,
-        }
-    }
-}
-
-impl Entry {
-    fn of(scope: &Scope) -> Self {
-        match scope {
-            Scope::Catalog => Self {
-                kind: "registry".to_owned(),
-                name: "catalog".to_owned(),
-                actions: vec!["*".to_owned()],
-            },
-            Scope::Repository { name, actions } => Self {
-                kind: "repository".to_owned(),
-                name: name.to_string(),
-                actions: actions.iter().map(|action| action.as_str().to_owned()).collect(),
-            },
-        }
-    }
-
-    fn scope(&self) -> Option<Scope> {
-        match (self.kind.as_str(), self.name.as_str()) {
-            ("registry", "catalog") => Some(Scope::Catalog),
-            ("repository", name) => {
-                let actions: Actions =
-                    self.actions.iter().filter_map(|action| action.parse().ok()).collect();
-                Some(Scope::Repository { name: name.parse().ok()?, actions })
-            }
-            _ => None,
-        }
-    }
-}
-
-/// A name in the form for a claim: without the characters that no host name has.
-fn plain(text: &str) -> String {
-    let is_plain = |c: &char| c.is_ascii_alphanumeric() || ".-_:[]/".contains(*c);
-    text.chars().filter(is_plain).take(255).collect()
 }
 
 #[cfg(test)]

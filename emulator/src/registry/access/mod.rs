@@ -9,32 +9,38 @@
 //! permission is refused before the registry's key is checked. An access token states its own permissions until it
 //! expires; everything else is looked up when it is used.
 
+mod access_name;
 mod action;
 mod admin;
 mod authenticator;
+mod caller;
+mod claims;
 mod credentials;
 mod directory;
 mod error;
 mod jwt;
+mod manage;
 mod password;
 mod permissions;
 mod required_access;
 mod rule;
 mod scope;
 mod scope_map;
+mod scope_maps;
 mod tokens;
 
+pub use self::access_name::AccessName;
 pub use self::action::{Action, Actions, UnknownAction};
 pub use self::admin::{AccessSettings, AdminCredentials};
 pub use self::authenticator::Authenticator;
+pub use self::caller::{Audience, Caller};
 pub use self::credentials::{Credentials, TokenGrant};
 pub use self::directory::{Directory, NoDirectory, VerifiedPrincipal};
-pub use self::error::{AccessChangeError, AccessError};
-pub use self::jwt::{Audience, Caller, TokenKey, TokenProblem};
+pub use self::error::{AccessChangeError, AccessError, TokenProblem};
+pub use self::jwt::TokenKey;
 pub use self::password::Password;
 pub use self::required_access::{Access, RequiredAccess};
 pub use self::scope::{Scope, UnknownScope};
 pub use self::scope_map::{ScopeMapAction, ScopeMapActionError};
-pub use self::tokens::{
-    AccessName, LoginToken, NewPassword, PasswordName, ScopeMap, TokenPassword,
-};
+pub use self::scope_maps::ScopeMap;
+pub use self::tokens::{LoginToken, NewPassword, PasswordName, TokenPassword};

@@ -22,7 +22,7 @@ impl Password {
         Self(Zeroizing::new(hex::encode(bytes.as_slice())))
     }
 
-    pub(super) fn of_text(text: &str) -> Self {
+    pub(super) fn from_text(text: &str) -> Self {
         Self(Zeroizing::new(text.to_owned()))
     }
 
@@ -32,7 +32,7 @@ impl Password {
     }
 
     /// Whether a guess is right. Hashes are compared, so that the time reveals neither content nor length.
-    pub(super) fn is(&self, guess: &str) -> bool {
+    pub(super) fn matches(&self, guess: &str) -> bool {
         Sha256::digest(self.0.as_bytes())
             .as_slice()
             .ct_eq(Sha256::digest(guess.as_bytes()).as_slice())
@@ -71,9 +71,11 @@ mod tests {
 
         let row = password.row(0, None);
 
-        assert!(is_password_of(&row, password.expose()) && password.is(password.expose()));
+        assert!(is_password_of(&row, password.expose()) && password.matches(password.expose()));
         assert!(
-            !is_password_of(&row, other.expose()) && !is_password_of(&row, "") && !password.is("")
+            !is_password_of(&row, other.expose())
+                && !is_password_of(&row, "")
+                && !password.matches("")
         );
         assert!(!serde_json::to_string(&row).unwrap().contains(password.expose()));
         assert_ne!(row.hash, password.row(0, None).hash, "each has a salt of its own");

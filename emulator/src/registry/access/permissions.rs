@@ -2,12 +2,12 @@
 
 use super::action::{Action, Actions};
 use super::admin;
+use super::caller::Caller;
 use super::directory::{self, Directory, VerifiedPrincipal};
 use super::error::AccessError;
-use super::jwt::Caller;
 use super::scope::Scope;
 use super::scope_map;
-use super::tokens::scope_map_named;
+use super::scope_maps::scope_map_named;
 use crate::names::RepositoryName;
 use crate::registry::{Error, Registry};
 

@@ -35,8 +35,8 @@ impl Scope {
     /// Parses all scopes of all texts. Duplicates are merged.
     pub fn parse_all<'a>(texts: impl IntoIterator<Item = &'a str>) -> Vec<Self> {
         let mut scopes: Vec<Self> = Vec::new();
-        let words = texts.into_iter().flat_map(str::split_whitespace);
-        for scope in words.filter_map(|word| word.parse::<Self>().ok()) {
+        let parts = texts.into_iter().flat_map(str::split_whitespace);
+        for scope in parts.filter_map(|part| part.parse::<Self>().ok()) {
             match scopes.iter().position(|known| known.is_about_the_same(&scope)) {
                 Some(place) => scopes[place].add(&scope),
                 None if scopes.len() < MAX_SCOPES => scopes.push(scope),
@@ -77,7 +77,7 @@ impl FromStr for Scope {
             "registry" if name == "catalog" && !actions.is_empty() => Ok(Self::Catalog),
             "repository" => {
                 let name = name.parse().map_err(|_| UnknownScope)?;
-                match Actions::of_list(actions) {
+                match Actions::parse_list(actions) {
                     none if none.is_empty() => Err(UnknownScope),
                     actions => Ok(Self::Repository { name, actions }),
                 }

@@ -1,23 +1,14 @@
-//! Manages the tokens and scope maps of a registry: names with up to two passwords, and their permissions.
-
-use std::fmt;
-use std::str::FromStr;
-use std::sync::Arc;
+//! Manages the tokens of a registry: names with up to two passwords, and a scope map for the permissions.
 
 use time::OffsetDateTime;
 
+use super::access_name::AccessName;
 use super::error::AccessChangeError;
+use super::manage::moment;
 use super::password::Password;
-use super::scope_map::{self, ScopeMapAction};
-use crate::registry::{Error, Parts, Registry};
-use crate::store::{DeletedScopeMap, PasswordRow, ScopeMapRow, TokenRow};
-
-/// The maximum number of actions in a scope map: five for each of ACR's 500 repositories.
-const MAX_ACTIONS: usize = 2500;
-
-/// The name of a token or a scope map.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct AccessName(String);
+use super::scope_maps::scope_map_named;
+use crate::registry::Registry;
+use crate::store::{PasswordRow, TokenRow};
 
 /// One of the two passwords.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,19 +17,6 @@ pub enum PasswordName {
     First,
     /// The second.
     Second,
-}
-
-/// A scope map.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ScopeMap {
-    /// Its name.
-    pub name: String,
-    /// Its description.
-    pub description: String,
-    /// When it was created; `None` if it is predefined.
-    pub created: Option<OffsetDateTime>,
-    /// Its actions.
-    pub actions: Vec<ScopeMapAction>,
 }
 
 /// A token, without its passwords.
@@ -76,31 +54,6 @@ pub struct NewPassword {
     pub password: Password,
 }
 
-impl AccessName {
-    /// The name as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for AccessName {
-    type Err = AccessChangeError;
-
-    fn from_str(text: &str) -> Result<Self, AccessChangeError> {
-        let good = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
-        if (5..=50).contains(&text.len()) && text.bytes().all(good) {
-            return Ok(Self(text.to_owned()));
-        }
-        Err(AccessChangeError::Name(text.chars().take(100).collect()))
-    }
-}
-
-impl fmt::Display for AccessName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 impl PasswordName {
     /// Both.
     pub const BOTH: [Self; 2] = [Self::First, Self::Second];
@@ -113,84 +66,14 @@ impl PasswordName {
     }
 }
 
-impl ScopeMap {
-    /// Whether it is predefined.
-    pub fn is_system_defined(&self) -> bool {
-        self.created.is_none()
-    }
-}
-
 impl Registry {
-    /// The scope maps by name, including the predefined ones.
-    pub async fn scope_maps(&self) -> Result<Vec<ScopeMap>, AccessChangeError> {
-        self.manage(|parts| {
-            let own = parts.store.scope_maps(&parts.name)?;
-            let system = scope_map::system_names().map(str::to_owned);
-            let mut names: Vec<String> = own.into_iter().chain(system).collect();
-            names.sort();
-            names.iter().filter_map(|name| scope_map_named(parts, name).transpose()).collect()
-        })
-        .await
-    }
-
-    /// A scope map by its name.
-    pub async fn scope_map(&self, name: &str) -> Result<ScopeMap, AccessChangeError> {
-        let name = name.to_owned();
-        self.manage(move |parts| {
-            scope_map_named(parts, &name)?.ok_or(AccessChangeError::ScopeMapUnknown(name))
-        })
-        .await
-    }
-
-    /// Creates a scope map, or replaces the description and the actions of an existing one.
-    pub async fn put_scope_map(
-        &self,
-        name: &AccessName,
-        description: &str,
-        actions: &[String],
-    ) -> Result<ScopeMap, AccessChangeError> {
-        if scope_map::system(name.as_str()).is_some() {
-            return Err(AccessChangeError::SystemScopeMap(name.to_string()));
-        }
-        if actions.len() > MAX_ACTIONS {
-            return Err(AccessChangeError::TooManyActions(MAX_ACTIONS));
-        }
-        let actions: Vec<ScopeMapAction> =
-            actions.iter().map(|action| action.parse()).collect::<Result<_, _>>()?;
-        let (name, description) = (name.to_string(), description.to_owned());
-        self.manage(move |parts| {
-            let texts: Vec<String> =
-                actions.iter().map(|action| action.as_str().to_owned()).collect();
-            let row = ScopeMapRow { description, created: parts.clock.unix_now() };
-            parts.store.put_scope_map(&parts.name, &name, &row, &texts)?;
-            scope_map_named(parts, &name)?.ok_or(AccessChangeError::ScopeMapUnknown(name))
-        })
-        .await
-    }
-
-    /// Deletes a scope map that no token uses.
-    pub async fn delete_scope_map(&self, name: &str) -> Result<(), AccessChangeError> {
-        if scope_map::system(name).is_some() {
-            return Err(AccessChangeError::SystemScopeMap(name.to_owned()));
-        }
-        let name = name.to_owned();
-        self.manage(move |parts| match parts.store.delete_scope_map(&parts.name, &name)? {
-            DeletedScopeMap::Removed => Ok(()),
-            DeletedScopeMap::Unknown => Err(AccessChangeError::ScopeMapUnknown(name)),
-            DeletedScopeMap::Used(token) => {
-                Err(AccessChangeError::ScopeMapUsed { scope_map: name, token })
-            }
-        })
-        .await
-    }
-
     /// The tokens, by name.
     pub async fn tokens(&self) -> Result<Vec<LoginToken>, AccessChangeError> {
         self.manage(|parts| {
             let mut tokens = Vec::new();
             for name in parts.store.login_tokens(&parts.name)? {
                 let row = parts.store.login_token(&parts.name, &name)?;
-                tokens.extend(row.map(|row| LoginToken::of(name, &row)));
+                tokens.extend(row.map(|row| LoginToken::from_row(name, &row)));
             }
             Ok(tokens)
         })
@@ -201,7 +84,7 @@ impl Registry {
     pub async fn token(&self, name: &str) -> Result<LoginToken, AccessChangeError> {
         let name = name.to_owned();
         self.manage(move |parts| match parts.store.login_token(&parts.name, &name)? {
-            Some(row) => Ok(LoginToken::of(name, &row)),
+            Some(row) => Ok(LoginToken::from_row(name, &row)),
             None => Err(AccessChangeError::TokenUnknown(name)),
         })
         .await
@@ -222,7 +105,7 @@ impl Registry {
             let created = parts.clock.unix_now();
             let new = TokenRow { created, scope_map, enabled, passwords: [None, None] };
             let row = parts.store.put_login_token(&parts.name, &name, &new)?;
-            Ok(LoginToken::of(name, &row))
+            Ok(LoginToken::from_row(name, &row))
         })
         .await
     }
@@ -293,22 +176,14 @@ impl Registry {
                 }
             })?;
             let row = changed.ok_or_else(|| AccessChangeError::TokenUnknown(token.clone()))?;
-            Ok(LoginToken::of(token, &row))
+            Ok(LoginToken::from_row(token, &row))
         })
         .await
-    }
-
-    pub(super) async fn manage<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Parts) -> Result<T, AccessChangeError> + Send + 'static,
-    ) -> Result<T, AccessChangeError> {
-        let parts = Arc::clone(&self.0);
-        tokio::task::spawn_blocking(move || work(&parts)).await.map_err(Error::from)?
     }
 }
 
 impl LoginToken {
-    fn of(name: String, row: &TokenRow) -> Self {
+    fn from_row(name: String, row: &TokenRow) -> Self {
         let passwords = PasswordName::BOTH.into_iter().filter_map(|name| {
             let password = row.passwords[name.index()].as_ref()?;
             let (created, expiry) = (moment(password.created), password.expiry.map(moment));
@@ -322,26 +197,4 @@ impl LoginToken {
             passwords: passwords.collect(),
         }
     }
-}
-
-/// A scope map by its name, predefined or the registry's own. Blocks.
-pub(super) fn scope_map_named(
-    parts: &Parts,
-    name: &str,
-) -> Result<Option<ScopeMap>, AccessChangeError> {
-    let name = name.to_owned();
-    if let Some((description, actions)) = scope_map::system(&name) {
-        let description = description.to_owned();
-        return Ok(Some(ScopeMap { name, description, created: None, actions }));
-    }
-    let Some((row, actions)) = parts.store.scope_map(&parts.name, &name)? else {
-        return Ok(None);
-    };
-    let actions = actions.iter().map(|action| action.parse()).collect::<Result<_, _>>()?;
-    let created = Some(moment(row.created));
-    Ok(Some(ScopeMap { name, description: row.description, created, actions }))
-}
-
-fn moment(seconds: i64) -> OffsetDateTime {
-    OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
