@@ -48,7 +48,7 @@ pub struct KeyUse {
     pub vault: VaultName,
     /// The key.
     pub key: KeyName,
-    /// Its version, if the question or the answer named one.
+    /// Its version, if the request or the answer named one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<KeyVersion>,
     /// The data key that was wrapped or unwrapped.
@@ -91,14 +91,14 @@ pub enum Purpose {
     State,
 }
 
-/// The access to the vaults, which records every question.
+/// The access to the vaults, which records every request.
 pub(super) struct AuditedAccess {
     access: Arc<dyn VaultAccess>,
     sink: Arc<dyn AuditSink>,
     clock: Clock,
 }
 
-/// The vaults as one identity reaches them. The access is looked up for each question.
+/// The vaults as one identity reaches them. The access is looked up for each request.
 pub(super) struct AuditedVault {
     access: Arc<AuditedAccess>,
     identity: Option<IdentityId>,

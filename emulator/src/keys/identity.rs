@@ -1,7 +1,7 @@
 //! The identities of a registry, and the access to the vault that each of them has.
 //!
 //! A stored ring names the identity that its data keys are unwrapped through, so that key and identity change in one
-//! commit. [`VaultAccess`] turns the name into a vault. It is asked for every question, so that the next question fails
+//! commit. [`VaultAccess`] turns the name into a vault. It is asked for every request, so that the next request fails
 //! after an identity was removed from the registry. The implementation knows the identities of the registry; this area does not.
 
 use std::fmt;

@@ -72,9 +72,9 @@ impl KeyLease {
         Ok(use_key(plain.key()))
     }
 
-    /// Waits until the key can be used again, and asks the vault if no question is in flight. Returns at once if it can.
+    /// Waits until the key can be used again, and asks the vault if no request is in flight. Returns at once if it can.
     ///
-    /// Fails at once if the vault refuses. Fails at the end of the wait during an outage: the vault may answer the next question.
+    /// Fails at once if the vault refuses. Fails at the end of the wait during an outage: the vault may answer the next request.
     pub async fn renewed(&self, wait: &mut RenewalWait) -> Result<(), KeyError> {
         let limit = || self.inner.clock.elapsed().saturating_add(RENEWAL_WAIT);
         self.inner.ensure_until(&self.slot, *wait.end.get_or_insert_with(limit)).await

@@ -1,6 +1,6 @@
 //! Asks the vault only for the state, while no content is in use.
 //!
-//! A probe is a question with a number of the machine: the vault unwraps the current data key. A refusal
+//! A probe is a request with a number of the machine: the vault unwraps the current data key. A refusal
 //! erases all keys, a success makes the registry active. The unwrapped key is dropped at once and never enters a slot, so a
 //! probe neither begins nor renews a lease. The vault is told that it is a probe: a mock vault then counts no fault.
 //!
@@ -10,7 +10,7 @@
 //!   than content may ask after a refusal. A change that comes meanwhile leads to one more probe, so the last state is
 //!   right. When the vault does not answer, the task asks again until it does.
 //! - [`KeyRing::refresh`]: a caller asks for the state, and no vault reports its changes. The vault is asked if its last
-//!   answer, to any question, is older than a lease.
+//!   answer, to any request, is older than a lease.
 //!
 //! Without a reason there is no probe: an idle ring asks nothing.
 
@@ -32,7 +32,7 @@ use sealed_envelope::{DataKey, DataKeyId};
 /// How often a probe begins again because its answer came too late to count.
 const ATTEMPTS: usize = 3;
 
-/// A question, with the state when it was asked.
+/// A request, with the state when it was sent.
 struct ProbeRequest {
     number: u64,
     id: DataKeyId,
@@ -53,7 +53,7 @@ impl KeyRing {
         self.0.changing.try_lock().is_err()
     }
 
-    /// Asks the vault for the state if its last answer is older than a lease. Callers at the same time share one question,
+    /// Asks the vault for the state if its last answer is older than a lease. Callers at the same time share one request,
     /// which goes on if they are dropped.
     pub async fn refresh(&self) {
         if self.0.key_in_use().is_none() || self.0.probing.is_fresh(&self.0.clock) {
@@ -79,13 +79,13 @@ impl Inner {
             }
         });
         let probe = async move { task.await.unwrap_or(ProbeResult::Silence) }.boxed().shared();
-        // As for a question of content: it has to be polled even if the caller is dropped.
+        // As for a request for content: it has to be polled even if the caller is dropped.
         self.runtime.spawn(probe.clone());
         *inflight = Some(probe.clone());
         probe
     }
 
-    /// A question about the current data key. `None` if there is no vault to ask.
+    /// A request to unwrap the current data key. `None` if there is no vault to ask.
     fn probe_request(&self) -> Option<ProbeRequest> {
         let ring = self.ring();
         let id = ring.head.current;
@@ -93,7 +93,7 @@ impl Inner {
             return None;
         };
         let vault = self.vault(&ring.head)?;
-        // Before the question, as for the beginning of a lease.
+        // Before the request, as for the beginning of a lease.
         let fresh_until = self.clock.deadline(self.lease());
         let number = self.machine().next_number();
         Some(ProbeRequest { number, id, entry, ring, vault, fresh_until })

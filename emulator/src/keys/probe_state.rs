@@ -1,6 +1,6 @@
 //! The record of a ring's probes: the probe in flight, how fresh the vault's last answer is, the suspected changes.
 //!
-//! `probe.rs` and `prober.rs` probe, `unwrap_request.rs` reports the answers to other questions. A probe that was answered stays here
+//! `probe.rs` and `prober.rs` probe, `unwrap_request.rs` reports the answers to other requests. A probe that was answered stays here
 //! until the next one.
 
 use std::sync::Mutex;

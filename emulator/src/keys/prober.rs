@@ -60,7 +60,7 @@ impl Prober {
                 }
                 () = until(&self.clock, again) => (),
             }
-            // Both count from before the question, as a lease does.
+            // Both count from before the request, as a lease does.
             let earliest = self.clock.deadline(self.gap);
             let retry_at = self.clock.deadline(self.retry_delay(silences));
             let result = tokio::select! {
@@ -79,7 +79,7 @@ impl Prober {
         }
     }
 
-    /// The time from an unanswered question to the next one: at first a lease, after which no older lease is left,
+    /// The time from an unanswered request to the next one: at first a lease, after which no older lease is left,
     /// then twice as long each time.
     fn retry_delay(&self, silences: u32) -> Duration {
         let longest = MAX_RETRY_DELAY.max(self.lease);

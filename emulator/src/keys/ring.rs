@@ -5,7 +5,7 @@
 //! the newest version (`watcher.rs`). When a caller asks for the state, or the vault reports a change, it probes (`probe.rs`).
 //!
 //! Invariants:
-//! - A data key is in memory in plaintext only in a slot, and for the moments of a question and of a rotation.
+//! - A data key is in memory in plaintext only in a slot, and for the moments of a request and of a rotation.
 //! - A data key is durable before it is used.
 
 use std::fmt;
@@ -91,7 +91,7 @@ impl KeyRing {
 
     /// The gate of every content route: whether content may be served now.
     ///
-    /// It may if a data key can be used, or if the vault permits it now. A refusal is repeated without a question for a
+    /// It may if a data key can be used, or if the vault permits it now. A refusal is repeated without a request for a
     /// fifth of the lease, and for a second at most.
     pub async fn admit(&self) -> Result<(), KeyError> {
         loop {

@@ -56,7 +56,7 @@ pub(super) struct Inner {
     pub(super) store: Arc<dyn RingStore>,
     sink: Arc<dyn AuditSink>,
     pub(super) clock: Clock,
-    /// Runs the questions and keepers of all callers.
+    /// Runs the requests and keepers of all callers.
     pub(super) runtime: Handle,
     ring: RwLock<Arc<Ring>>,
     slots: Mutex<HashMap<DataKeyId, Arc<Slot>>>,

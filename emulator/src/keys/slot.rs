@@ -34,7 +34,7 @@ use sealed_envelope::{DataKey, DataKeyId};
 pub(super) struct Slot {
     pub(super) id: DataKeyId,
     contents: Mutex<Contents>,
-    /// The question in flight to the vault, or the last one. Has its own lock.
+    /// The request in flight to the vault, or the last one. Has its own lock.
     pub(super) inflight: Mutex<Option<InflightUnwrap>>,
     /// Shared with every lease: the number of shares tells whether the key is in use.
     usage: Arc<()>,
@@ -44,10 +44,10 @@ pub(super) struct Slot {
     pub(super) wake: Notify,
 }
 
-/// A question that is in flight or was answered.
+/// A request that is in flight or was answered.
 pub(super) type InflightUnwrap = Shared<BoxFuture<'static, Result<(), UnwrapError>>>;
 
-/// The reason why a question has not brought the key.
+/// The reason why a request has not brought the key.
 #[derive(Clone, Debug)]
 pub(super) enum UnwrapError {
     /// The answer came too late to count; the caller asks again.

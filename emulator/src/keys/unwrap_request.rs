@@ -1,8 +1,8 @@
-//! Asks the vault for data keys, with one question at a time for each key.
+//! Asks the vault for data keys, with one request at a time for each key.
 //!
 //! # Single flight
 //!
-//! The question is a task of its own, and callers hold a [`InflightUnwrap`]: a future that any number of them can wait
+//! The request is a task of its own, and callers hold a [`InflightUnwrap`]: a future that any number of them can wait
 //! for and any of them can drop. So if the client that asked goes away, the other clients still get the answer. The
 //! slot has the flight; callers join it while its answer is outstanding, and replace it afterwards. The task holds the
 //! ring only weakly, so that a vault that hangs does not keep an unused ring in memory.
@@ -25,7 +25,7 @@ use super::vault::VaultError;
 use super::{KeyError, KeyId, Refusal, State};
 use sealed_envelope::DataKey;
 
-/// The state when a question was asked.
+/// The state when a request was sent.
 struct UnwrapRequest<'a> {
     number: u64,
     terms: Terms,
@@ -35,7 +35,7 @@ struct UnwrapRequest<'a> {
 /// The longest delay that a vault can ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(1);
 
-/// The longest time between two questions of content after a refusal.
+/// The longest time between two requests for content after a refusal.
 const MAX_GAP: Duration = Duration::from_secs(1);
 
 impl Inner {
@@ -65,7 +65,7 @@ impl Inner {
         purpose: Purpose,
     ) -> Result<(), KeyError> {
         let answered = async {
-            // A question in flight may have been answered before the change that our caller wants to see.
+            // A request in flight may have been answered before the change that our caller wants to see.
             let inflight = lock(&slot.inflight).clone();
             if let Some(inflight) = inflight {
                 drop(inflight.await);
@@ -94,7 +94,7 @@ impl Inner {
         }
     }
 
-    /// The question in flight for this slot, or a new one. `patient`: a standing refusal is repeated without a new question.
+    /// The request in flight for this slot, or a new one. `patient`: a standing refusal is repeated without a new request.
     pub(super) fn join_or_start(
         self: &Arc<Self>,
         slot: &Arc<Slot>,
@@ -261,7 +261,7 @@ impl Inner {
         }
     }
 
-    /// How long content waits between two questions after a refusal.
+    /// How long content waits between two requests after a refusal.
     pub(super) fn retry_gap(&self) -> Duration {
         (self.lease() / 5).min(MAX_GAP)
     }

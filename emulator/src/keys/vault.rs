@@ -36,7 +36,7 @@ pub trait KeyVault: Send + Sync + 'static {
         wrapped: &'a [u8],
     ) -> BoxFuture<'a, Result<Answer<DataKey>, VaultError>>;
 
-    /// The same vault, for questions that only look at the state. `None` if it makes no difference.
+    /// The same vault, for requests that only look at the state. `None` if it makes no difference.
     fn for_probes(&self) -> Option<Arc<dyn KeyVault>> {
         None
     }
@@ -159,7 +159,7 @@ impl VaultError {
         self
     }
 
-    /// Adds the time to wait before the next question.
+    /// Adds the time to wait before the next request.
     #[must_use]
     pub fn with_retry_after(mut self, retry_after: Option<Duration>) -> Self {
         self.0.retry_after = retry_after;
@@ -187,7 +187,7 @@ impl VaultError {
         self.0.request_id.as_deref()
     }
 
-    /// The time to wait before the next question, if the vault gave one.
+    /// The time to wait before the next request, if the vault gave one.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }

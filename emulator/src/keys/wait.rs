@@ -28,7 +28,7 @@ impl Inner {
                 }
                 let next = self.machine().failure().map(|failure| failure.not_before);
                 self.until_real(next.unwrap_or_default()).await;
-                // No question whose answer would come too late.
+                // No request whose answer would come too late.
                 if end <= self.clock.elapsed() {
                     std::future::pending::<()>().await;
                 }

@@ -5,7 +5,7 @@
 //! That is the first regular look after a change in the vault. The other looks would find the same version and are left
 //! out, so that ninety days are a handful of looks and not thousands.
 //!
-//! One look is one question to the vault. If a version cannot be used, the old one stays in use; the state shows the reason,
+//! One look is one request to the vault. If a version cannot be used, the old one stays in use; the state shows the reason,
 //! and the next look tries again. If the vault does not answer, nothing changes.
 
 use std::fmt;

@@ -2,14 +2,14 @@
 //!
 //! # Answers that overtake one another
 //!
-//! Several questions can be in flight at a time, for several data keys, and their answers may come in any order. Each
-//! question has a number, drawn before the vault is asked. Three rules keep late answers from undoing newer ones:
+//! Several requests can be in flight at a time, for several data keys, and their answers may come in any order. Each
+//! request has a number, drawn before the vault is asked. Three rules keep late answers from undoing newer ones:
 //!
 //! - A refusal counts for all keys at once, because it is about the vault's key and not about a data key. All slots are
-//!   erased, and a grant for a question that was drawn before the refusal came no longer counts: it is *superseded*, and
+//!   erased, and a grant for a request that was drawn before the refusal came no longer counts: it is *superseded*, and
 //!   its waiters ask again.
-//! - A question that fails after a refusal came changes nothing: the refusal says more than a missing answer.
-//! - A refusal of a question that is older than the newest grant changes only its own slot. If it is still true,
+//! - A request that fails after a refusal came changes nothing: the refusal says more than a missing answer.
+//! - A refusal of a request that is older than the newest grant changes only its own slot. If it is still true,
 //!   the next renewal is refused as well, within one lease.
 //!
 //! The mutex around [`Machine`] makes "erase all" and "hold this one" exclude each other. It is locked before any
@@ -30,11 +30,11 @@ use super::status::{State, Status};
 
 /// The vault's answers so far.
 pub(in crate::keys) struct Machine {
-    /// The number of the newest question.
+    /// The number of the newest request.
     asked: u64,
-    /// A grant for a question up to this number no longer counts.
+    /// A grant for a request up to this number no longer counts.
     superseded: u64,
-    /// The newest question that was granted.
+    /// The newest request that was granted.
     granted: u64,
     /// The last answer, if it was not a grant.
     failure: Option<Failure>,
@@ -48,7 +48,7 @@ pub(in crate::keys) struct Machine {
 #[derive(Clone)]
 pub(in crate::keys) struct Failure {
     pub(in crate::keys) refusal: Refusal,
-    /// Before this real time, content asks no question.
+    /// Before this real time, content sends no request.
     pub(in crate::keys) not_before: Duration,
 }
 
@@ -64,7 +64,7 @@ impl Machine {
         }
     }
 
-    /// Draws the number of a question, before the vault is asked.
+    /// Draws the number of a request, before the vault is asked.
     pub(in crate::keys) fn next_number(&mut self) -> u64 {
         self.asked += 1;
         self.asked
@@ -97,7 +97,7 @@ impl Machine {
         true
     }
 
-    /// Applies an outage or another failure that says nothing about the key. A refusal that came after the question stays.
+    /// Applies an outage or another failure that says nothing about the key. A refusal that came after the request stays.
     pub(in crate::keys) fn fail(&mut self, number: u64, failure: Failure) {
         if number > self.granted.max(self.superseded) {
             self.failure = Some(failure);
@@ -109,7 +109,7 @@ impl Machine {
         self.failure.as_ref()
     }
 
-    /// The refusal that stands until a question may be asked again.
+    /// The refusal that stands until a request may be sent again.
     pub(in crate::keys) fn standing(&self, now: Duration) -> Option<&Refusal> {
         self.failure
             .as_ref()
@@ -215,9 +215,9 @@ mod tests {
     #[derive(Clone, Copy, Debug)]
     enum Step {
         Ask(usize),
-        /// A question about the state only, which holds no key.
+        /// A request that only probes the state and holds no key.
         Probe,
-        /// One of the questions in flight is answered.
+        /// One of the requests in flight is answered.
         Yes(usize),
         No(usize),
         Silence(usize),
@@ -240,7 +240,7 @@ mod tests {
         ]
     }
 
-    /// The caller of the machine, and the questions in flight.
+    /// The caller of the machine, and the requests in flight.
     struct World {
         machine: Machine,
         now: u64,
@@ -269,7 +269,7 @@ mod tests {
             let mut world = World {
                 machine: Machine::new(), now: 0, under_way: Vec::new(), slots: [None; SLOTS],
             };
-            // The newest question that was granted, and the newest question when a refusal erased all.
+            // The newest request that was granted, and the newest request when a refusal erased all.
             let (mut newest_yes, mut refused_at) = (0, 0);
             for step in steps {
                 let (before, alive) = (world.slots, world.alive());
@@ -284,7 +284,7 @@ mod tests {
                     }
                     Step::Yes(which) => if let Some((number, slot, end)) = world.take(which) {
                         let granted = world.machine.grant(number);
-                        // A grant counts if and only if no refusal came after its question.
+                        // A grant counts if and only if no refusal came after its request.
                         prop_assert_eq!(granted, number > refused_at);
                         if granted {
                             if let Some(slot) = slot {
@@ -322,7 +322,7 @@ mod tests {
                     }
                     Step::Pass(by) => world.now += by,
                 }
-                // Every key that is alive was granted by a question that is newer than the last refusal.
+                // Every key that is alive was granted by a request that is newer than the last refusal.
                 if refused_at == world.machine.asked {
                     prop_assert_eq!(world.alive(), 0, "a key has outlived a refusal");
                 }

@@ -9,10 +9,10 @@
 //! | `unavailable` | a refusal (403) | no | no | no: undo it first |
 //! | `unavailable` | an outage (503) | no | no | no: the vault does not answer |
 //!
-//! The vault's answers change the state, in the order of the questions (`machine.rs`):
+//! The vault's answers change the state, in the order of the requests (`machine.rs`):
 //!
-//! - a grant makes it `active`, unless a refusal came after the question;
-//! - a refusal makes it `unavailable` at once and erases every key, unless a later question was granted;
+//! - a grant makes it `active`, unless a refusal came after the request;
+//! - a refusal makes it `unavailable` at once and erases every key, unless a later request was granted;
 //! - silence changes nothing until the last lease has ended, and makes it `unavailable` then;
 //! - a caller that has waited long enough with no answer at all makes it `checking`;
 //! - a rotation makes it `active`: the answers about the old key no longer count.

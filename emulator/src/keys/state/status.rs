@@ -11,7 +11,7 @@ use super::cause::Cause;
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum State {
-    /// The vault granted the last question, or there was no need to ask it.
+    /// The vault granted the last request, or there was no need to ask it.
     Active,
     /// The vault was asked, and nothing is known until it answers.
     Checking,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::support::{LEASE, START, World, becomes, comes, current, settle};
 use crate::keys::{Cause, KeyOperation, KeyRing, Purpose, RotationTarget, State, TokenTerms};
 
-/// Longer than content waits between two questions after a refusal.
+/// Longer than content waits between two requests after a refusal.
 const GAP: Duration = Duration::from_secs(1);
 
 /// How often a key was unwrapped for a purpose.
@@ -23,7 +23,7 @@ async fn probe(world: &World, ring: &KeyRing) {
     settle().await;
 }
 
-/// Whether no question is in flight: a use of the key is recorded before the ring has its answer.
+/// Whether no request is in flight: a use of the key is recorded before the ring has its answer.
 fn is_answered(ring: &KeyRing) -> bool {
     ring.0.probing.inflight_probe().is_none()
 }
