@@ -1,6 +1,6 @@
 //! The parameters of a template: their declarations and given values, and whether the two fit.
 //!
-//! FunctionResult values are used as they are: an expression in one is plain text. Default values are evaluated and may name
+//! Given values are used as they are: an expression in one is plain text. Default values are evaluated and may name
 //! other parameters. No answer and no message contains the value of a secure parameter.
 
 use serde_json::{Map, Value, json};
