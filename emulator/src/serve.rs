@@ -170,7 +170,7 @@ impl Sealyard {
     /// the identity's permission to use the key, and the registry.
     pub async fn create_registry(&self, name: &str) -> Result<Registry, ManageError> {
         let new = NewRegistry::named(name.parse().map_err(crate::registry::Error::from)?);
-        Ok(self.app.registries.create_with_what_it_needs(new, None, None).await?.0)
+        Ok(self.app.registries.create_with_dependencies(new, None, None).await?.0)
     }
 
     /// Creates a registry with these settings.

@@ -185,7 +185,7 @@ impl<'a> KeySelection<'a> {
         let registries = self.registries.clone();
         let intent = registries.begin_rotation(&self.registry, key).await?;
         intent.passed().await?;
-        let rotating = tokio::spawn(async move { registries.take_version(intent).await });
+        let rotating = tokio::spawn(async move { registries.adopt_version(intent).await });
         if !wait {
             return Ok((made, None));
         }

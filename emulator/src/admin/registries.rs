@@ -41,7 +41,7 @@ pub(super) async fn create(
     let created = match encryption {
         None => app.registries.create(new).await?,
         Some((key, identity)) => {
-            app.registries.create_with_what_it_needs(new, key, identity).await?
+            app.registries.create_with_dependencies(new, key, identity).await?
         }
     };
     let registry = RegistryDetails::load(&app, &created.0).await?;

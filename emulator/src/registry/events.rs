@@ -22,10 +22,10 @@ use crate::keys::{AuditSink, AuditUnavailable, KeyEvent, KeyEventKind, KeyUse};
 use crate::names::RegistryName;
 
 /// The number of events kept for later subscribers.
-const KEPT: usize = 1000;
+const MAX_RETAINED: usize = 1000;
 
 /// The maximum number of events that a listener may lag behind.
-const BEHIND: usize = 256;
+const MAX_LAG: usize = 256;
 
 /// The events of all registries. Clones share them.
 #[derive(Clone)]
@@ -51,13 +51,13 @@ pub struct EventStream {
 
 struct Hub {
     notices: Mutex<Vec<String>>,
-    kept: Mutex<Kept>,
+    retained: Mutex<RetainedEvents>,
     live: broadcast::Sender<Arc<Event>>,
     metrics: Metrics,
 }
 
 #[derive(Default)]
-struct Kept {
+struct RetainedEvents {
     last: u64,
     events: VecDeque<Arc<Event>>,
 }
@@ -72,21 +72,21 @@ pub(super) struct RegistrySink {
 impl Events {
     /// The newest events, at most `count`, oldest first.
     pub fn newest(&self, count: usize) -> Vec<Arc<Event>> {
-        let kept = self.kept();
-        kept.events.iter().skip(kept.events.len().saturating_sub(count)).cloned().collect()
+        let retained = self.retained();
+        retained.events.iter().skip(retained.events.len().saturating_sub(count)).cloned().collect()
     }
 
     /// All events after a number.
     pub fn after(&self, number: u64) -> EventStream {
         // While the lock is held, no event can come between the two.
-        let kept = self.kept();
-        let later = kept.events.iter().filter(|event| event.number > number).cloned().collect();
+        let retained = self.retained();
+        let later = retained.events.iter().filter(|event| event.number > number).cloned().collect();
         EventStream { kept: later, live: self.0.live.subscribe() }
     }
 
     /// The number of the newest event.
     pub fn last(&self) -> u64 {
-        self.kept().last
+        self.retained().last
     }
 
     /// The metrics.
@@ -124,28 +124,28 @@ impl Events {
     }
 
     pub(super) fn put(&self, event: KeyEvent) {
-        let mut kept = self.kept();
-        kept.last += 1;
-        let event = Arc::new(Event { number: kept.last, event });
-        if kept.events.len() == KEPT {
-            kept.events.pop_front();
+        let mut retained = self.retained();
+        retained.last += 1;
+        let event = Arc::new(Event { number: retained.last, event });
+        if retained.events.len() == MAX_RETAINED {
+            retained.events.pop_front();
         }
-        kept.events.push_back(Arc::clone(&event));
+        retained.events.push_back(Arc::clone(&event));
         // Sending fails only if there are no listeners.
         let _ = self.0.live.send(event);
     }
 
-    fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    fn retained(&self) -> MutexGuard<'_, RetainedEvents> {
+        self.0.retained.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Default for Events {
     fn default() -> Self {
-        let live = broadcast::Sender::new(BEHIND);
+        let live = broadcast::Sender::new(MAX_LAG);
         Self(Arc::new(Hub {
             notices: Mutex::default(),
-            kept: Mutex::default(),
+            retained: Mutex::default(),
             live,
             metrics: Metrics::new(),
         }))
@@ -203,11 +203,11 @@ mod tests {
     #[test]
     fn the_newest_events_are_kept_and_older_ones_are_dropped() {
         let events = Events::default();
-        for number in 0..KEPT + 5 {
+        for number in 0..MAX_RETAINED + 5 {
             events.put(event(&number.to_string()));
         }
 
-        assert_eq!(events.newest(usize::MAX).len(), KEPT);
+        assert_eq!(events.newest(usize::MAX).len(), MAX_RETAINED);
         assert_eq!(events.newest(2).iter().map(|event| event.number).max(), Some(events.last()));
     }
 }

@@ -117,8 +117,8 @@ impl Repair {
             return Ok(Report { plan, recovered: None });
         }
         let search = Search {
-            rowless: plan.reads_sealed_files,
-            named_but: carried,
+            orphans: plan.reads_sealed_files,
+            named_except: carried,
             all_strict: config.strict_parity,
         };
         let folder = config.data_dir.clone();

@@ -91,7 +91,6 @@ impl Plan {
 impl Report {
     /// Whether the repair had losses.
     pub fn lost_something(&self) -> bool {
-        self.plan.loses_something()
-            || self.recovered.as_ref().is_some_and(Recovered::lacks_something)
+        self.plan.loses_something() || self.recovered.as_ref().is_some_and(Recovered::is_incomplete)
     }
 }

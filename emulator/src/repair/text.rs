@@ -83,7 +83,7 @@ impl fmt::Display for Report {
             writeln!(
                 f,
                 "  not recovered: {digest}, quarantine/{}: {}{again}",
-                lost.file, lost.words
+                lost.file, lost.message
             )?;
         }
         for damaged in &recovered.damaged {

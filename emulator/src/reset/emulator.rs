@@ -85,10 +85,10 @@ async fn steps(app: &App, intent: &Intent) -> Result<Vec<String>, ResetError> {
         (VaultChoice::Embedded, Some(owner)) => {
             vault::reset_vault(owner, &app.config, intent, &mut left).await?;
             intent.passed().await.map_err(local_error)?;
-            app.registries.leave_local().await?;
+            app.registries.reset_registries().await?;
             // Vaults that were created meanwhile are kept, and so are their groups.
             let kept = vault::groups(owner).await?;
-            app.registries.leave_first_group(&kept).await?;
+            app.registries.reset_groups(&kept).await?;
             intent.passed().await.map_err(local_error)?;
             revocations.clear().await?;
         }
@@ -97,8 +97,8 @@ async fn steps(app: &App, intent: &Intent) -> Result<Vec<String>, ResetError> {
                 revocations.restore(&registry, app.revocation_context()).await?;
             }
             intent.passed().await.map_err(local_error)?;
-            app.registries.leave_local().await?;
-            app.registries.leave_first_group(&[]).await?;
+            app.registries.reset_registries().await?;
+            app.registries.reset_groups(&[]).await?;
             left.push(format!(
                 "the vault at {} is in another process: its keys, policies and clock are not reset",
                 external.url

@@ -73,7 +73,7 @@ impl Intents {
             (entry.registry(), is_news)
         };
         if is_news {
-            tracing::warn!(operation = %kind, why, "{} failed and is retried", kind.words());
+            tracing::warn!(operation = %kind, why, "{} failed and is retried", kind.description());
             self.0.events.blocked(self.0.clock.now(), kind.name(), registry, why);
         }
     }

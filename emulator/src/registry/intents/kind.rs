@@ -76,7 +76,7 @@ impl Kind {
     }
 
     /// Its description, as the subject of a sentence.
-    pub const fn words(self) -> &'static str {
+    pub const fn description(self) -> &'static str {
         match self {
             Self::Reset => "the reset of the emulator",
             Self::MoveClock => "the move of the clock",
@@ -95,7 +95,7 @@ impl Kind {
     }
 
     /// The kind of this name.
-    pub(super) fn of(name: &str) -> Option<Self> {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
@@ -153,8 +153,8 @@ mod tests {
     #[test]
     fn a_kind_is_found_by_its_name() {
         for kind in Kind::ALL {
-            assert_eq!(Kind::of(kind.name()), Some(kind));
+            assert_eq!(Kind::from_name(kind.name()), Some(kind));
         }
-        assert_eq!(Kind::of("other"), None);
+        assert_eq!(Kind::from_name("other"), None);
     }
 }

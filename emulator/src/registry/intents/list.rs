@@ -124,8 +124,8 @@ impl Intents {
 
     /// Makes the next attempts due at once.
     #[cfg(test)]
-    pub(crate) fn end_rests(&self) {
-        self.entries().values_mut().for_each(Entry::end_rest);
+    pub(crate) fn end_backoff(&self) {
+        self.entries().values_mut().for_each(Entry::end_backoff);
         self.0.waits.notify_one();
     }
 

@@ -46,7 +46,7 @@ impl Intents {
         let opened = self.0.key.open_secret(&row.id.to_string(), PURPOSE, &row.parameters);
         let begun = OffsetDateTime::from_unix_timestamp_nanos(i128::from(row.begun) * 1_000_000)
             .unwrap_or(OffsetDateTime::UNIX_EPOCH);
-        let kind = Kind::of(&row.operation);
+        let kind = Kind::from_name(&row.operation);
         let opened = match (kind, row.damage, opened) {
             // A reset needs no parameters, so it can always continue. If it could not, no registry would serve content again.
             (Some(Kind::Reset), _, _) => Ok(b"null".to_vec()),
@@ -58,8 +58,8 @@ impl Intents {
         };
         let entry = match (kind, opened) {
             (Some(kind), Ok(parameters)) => {
-                tracing::info!(operation = %kind, begun = %begun, step = row.step, "{} was interrupted and continues", kind.words());
-                Entry::cut_short(kind, parameters, row.step, begun)
+                tracing::info!(operation = %kind, begun = %begun, step = row.step, "{} was interrupted and continues", kind.description());
+                Entry::interrupted(kind, parameters, row.step, begun)
             }
             (kind, opened) => {
                 let why = match opened {

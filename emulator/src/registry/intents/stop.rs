@@ -9,13 +9,13 @@ use crate::registry::Kind;
 /// Where operations stop; by default nowhere.
 #[derive(Debug, Default)]
 pub(crate) struct Stop {
-    at: Mutex<At>,
+    at: Mutex<StopPoint>,
     reached: Notify,
     released: Notify,
 }
 
 #[derive(Debug, Default)]
-struct At {
+struct StopPoint {
     /// The number of boundaries left to pass; `None`: all may be passed.
     left: Option<usize>,
     /// The only kind of operation whose boundaries count. Then one operation stops, and the others continue.
@@ -25,12 +25,12 @@ struct At {
 impl Stop {
     /// Operations pass this many boundaries and stop at the next one.
     pub(crate) fn after(&self, boundaries: usize) {
-        *self.at.lock().unwrap() = At { left: Some(boundaries), only: None };
+        *self.at.lock().unwrap() = StopPoint { left: Some(boundaries), only: None };
     }
 
     /// Operations of a kind pass this many boundaries, and one stops at the next one until it is released.
     pub(crate) fn one_after(&self, kind: Kind, boundaries: usize) {
-        *self.at.lock().unwrap() = At { left: Some(boundaries), only: Some(kind) };
+        *self.at.lock().unwrap() = StopPoint { left: Some(boundaries), only: Some(kind) };
     }
 
     /// Returns when an operation has stopped.
@@ -51,7 +51,7 @@ impl Stop {
                 (None, _) => false,
                 (Some(0), only) => {
                     if only.is_some() {
-                        *at = At::default();
+                        *at = StopPoint::default();
                     }
                     true
                 }

@@ -9,9 +9,9 @@ use uuid::Uuid;
 use super::kind::{Kind, SUBJECTS};
 
 /// The time from the first failed attempt to the next one, in real time. It doubles with each attempt.
-const FIRST_REST: Duration = Duration::from_secs(1);
+const MIN_BACKOFF: Duration = Duration::from_secs(1);
 /// The maximum time between two attempts.
-const LONGEST_REST: Duration = Duration::from_mins(1);
+const MAX_BACKOFF: Duration = Duration::from_mins(1);
 
 /// An operation that has not ended, for people and programs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ impl Entry {
         }
     }
 
-    pub(super) fn cut_short(
+    pub(super) fn interrupted(
         kind: Kind,
         parameters: Vec<u8>,
         step: String,
@@ -136,7 +136,7 @@ impl Entry {
         self.state = State::Waiting;
         self.was_cut_short = true;
         if !self.is_explained {
-            self.rest(now);
+            self.back_off(now);
         }
     }
 
@@ -148,7 +148,7 @@ impl Entry {
 
     /// Records that the attempt failed. True: the reason differs from that of the attempt before.
     pub(super) fn fail(&mut self, why: String, now: Duration) -> bool {
-        self.rest(now);
+        self.back_off(now);
         self.explain(why)
     }
 
@@ -171,8 +171,8 @@ impl Entry {
         self.state == State::Waiting && !self.is_explained
     }
 
-    fn rest(&mut self, now: Duration) {
-        let rest = FIRST_REST.saturating_mul(1 << self.attempts.min(10)).min(LONGEST_REST);
+    fn back_off(&mut self, now: Duration) {
+        let rest = MIN_BACKOFF.saturating_mul(1 << self.attempts.min(10)).min(MAX_BACKOFF);
         self.attempts = self.attempts.saturating_add(1);
         self.next = now.saturating_add(rest);
     }
@@ -189,7 +189,7 @@ impl Entry {
 
     /// Makes the next attempt due at once.
     #[cfg(test)]
-    pub(super) fn end_rest(&mut self) {
+    pub(super) fn end_backoff(&mut self) {
         self.next = Duration::ZERO;
     }
 

@@ -7,7 +7,7 @@
 use azure_emulator_core::disk_space::Purpose;
 
 use super::error::ManageError;
-use super::registries::{Registries, to_the_end};
+use super::registries::{Registries, run_to_completion};
 use crate::keys::{Cause, RotationTarget};
 use crate::names::RegistryName;
 use crate::registry::blocking::blocking;
@@ -52,7 +52,7 @@ pub struct Change {
 
 impl Change {
     /// Whether it only records a port: the emulator does so on its own.
-    fn is_of_port(&self) -> bool {
+    fn only_sets_port(&self) -> bool {
         *self == Self { port: self.port, ..Self::default() }
     }
 
@@ -90,9 +90,9 @@ impl Registries {
         change: Change,
     ) -> Result<Registry, ManageError> {
         let (this, name) = (self.clone(), name.clone());
-        to_the_end(async move {
-            let _alone = this.lock().await;
-            if !change.is_of_port() {
+        run_to_completion(async move {
+            let _lock = this.lock().await;
+            if !change.only_sets_port() {
                 this.end_waiting_update(&name).await?;
             }
             this.change_now(&name, change, Purpose::Rows).await
@@ -107,8 +107,8 @@ impl Registries {
         change: Change,
     ) -> Result<(), ManageError> {
         let (this, name) = (self.clone(), name.clone());
-        to_the_end(async move {
-            let _alone = this.lock().await;
+        run_to_completion(async move {
+            let _lock = this.lock().await;
             this.change_now(&name, change, Purpose::Removal).await.map(drop)
         })
         .await
@@ -173,7 +173,7 @@ impl Registries {
         }
         // The row is written last when an identity is added, and first when one is removed.
         let end = intent.as_ref().filter(|_| makes_system).map(Intent::end_with);
-        let kept = self.keep(name, &new, end.unwrap_or_default(), purpose).await;
+        let kept = self.store_profile(name, &new, end.unwrap_or_default(), purpose).await;
         match intent {
             Some(intent) if makes_system && kept.is_ok() => intent.ended().await,
             Some(intent) if intent.passed().await.is_ok() => {
@@ -188,7 +188,7 @@ impl Registries {
         let was_strict = registry.is_strict();
         registry.set_profile(new);
         registry.set_access(change.admin_enabled, change.anonymous_pull).await?;
-        self.tell();
+        self.notify();
         // Only in strict parity does a removed identity keep working.
         if has_other_identities || was_strict != registry.is_strict() {
             let status = registry.key_ring().check().await;
@@ -203,7 +203,7 @@ impl Registries {
         Ok(registry)
     }
 
-    pub(super) async fn keep(
+    pub(super) async fn store_profile(
         &self,
         name: &RegistryName,
         profile: &Profile,

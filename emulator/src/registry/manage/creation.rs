@@ -11,7 +11,7 @@ use super::deletion::OF_REGISTRY;
 use super::error::{ManageError, Warning};
 use super::new_registry::NewRegistry;
 use super::opening::Opening;
-use super::registries::{Registries, to_the_end};
+use super::registries::{Registries, run_to_completion};
 use crate::keys::{IdentityId, VaultName};
 use crate::names::RegistryName;
 use crate::registry::blocking::blocking;
@@ -24,7 +24,7 @@ impl Registries {
     pub async fn create(&self, new: NewRegistry) -> Result<(Registry, Vec<Warning>), ManageError> {
         self.intents().refuse_in_reset()?;
         let this = self.clone();
-        to_the_end(async move { this.create_now(new, None).await }).await
+        run_to_completion(async move { this.create_now(new, None).await }).await
     }
 
     pub(super) async fn create_now(
@@ -32,7 +32,7 @@ impl Registries {
         new: NewRegistry,
         mut intent: Option<Intent>,
     ) -> Result<(Registry, Vec<Warning>), ManageError> {
-        let _alone = self.lock().await;
+        let _lock = self.lock().await;
         match self.make(new, &mut intent).await {
             Ok(made) => {
                 if let Some(intent) = intent {
@@ -89,12 +89,12 @@ impl Registries {
             ..Opening::stored(self.common(), new.name.clone(), profile)
         };
         let opened = Registry::open(opening).await;
-        let registry = opened.map_err(|error| self.why_not(error, &new.name, &identity))?;
+        let registry = opened.map_err(|error| self.opening_error(error, &new.name, &identity))?;
         self.insert(registry.clone());
         if self.vault_changes() != vault_changes {
             registry.key_ring().suspect();
         }
-        self.tell();
+        self.notify();
         self.ensure_group(&new.group, &new.location).await?;
         tracing::info!(registry.name = %new.name, "made a registry");
         Ok((registry, warnings))

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{ManageError, Warning};
 use super::new_registry::{Encryption, NewRegistry, own_key};
-use super::registries::{Registries, to_the_end};
+use super::registries::{Registries, run_to_completion};
 use crate::keys::{KeyId, VaultName};
 use crate::names::RegistryName;
 use crate::registry::error::Error;
@@ -39,7 +39,7 @@ struct OwnIdentity {
 
 impl Creation {
     /// The creation of a registry that needs no identity with its name.
-    fn of(new: &NewRegistry) -> Self {
+    fn without_identity(new: &NewRegistry) -> Self {
         Self {
             registry: new.name.as_str().to_owned(),
             resource: new.group.registry_id(&new.name),
@@ -55,7 +55,7 @@ impl Registries {
     ///
     /// If the registry is not created, an identity that was made for it is deleted again, also after a kill. A key stays: the
     /// next attempt uses it. Continues if the caller is dropped.
-    pub async fn create_with_what_it_needs(
+    pub async fn create_with_dependencies(
         &self,
         new: NewRegistry,
         key: Option<KeyId>,
@@ -63,10 +63,13 @@ impl Registries {
     ) -> Result<(Registry, Vec<Warning>), ManageError> {
         self.intents().refuse_in_reset()?;
         let this = self.clone();
-        to_the_end(async move { this.create_with_needs_now(new, key, identity).await }).await
+        run_to_completion(
+            async move { this.create_with_dependencies_now(new, key, identity).await },
+        )
+        .await
     }
 
-    async fn create_with_needs_now(
+    async fn create_with_dependencies_now(
         &self,
         mut new: NewRegistry,
         key: Option<KeyId>,
@@ -144,7 +147,7 @@ impl Registries {
         };
         let identity =
             OwnIdentity { identity: own.to_string(), vault: vault.to_string(), client_id };
-        let creation = Creation { identity: Some(identity), ..Creation::of(new) };
+        let creation = Creation { identity: Some(identity), ..Creation::without_identity(new) };
         let intent = self.intents().begin(Kind::CreateRegistry, &creation).await?;
         let is_replaced = |earlier: Creation| {
             earlier.registry.eq_ignore_ascii_case(new.name.as_str())
@@ -191,29 +194,29 @@ impl Registries {
 
     /// Records that a registry is created. It needs no identity with its name.
     pub(super) async fn begin_creation(&self, new: &NewRegistry) -> Result<Intent, ManageError> {
-        Ok(self.intents().begin(Kind::CreateRegistry, &Creation::of(new)).await?)
+        Ok(self.intents().begin(Kind::CreateRegistry, &Creation::without_identity(new)).await?)
     }
 
     /// Removes the identities that were made for a registry that is not stored. If that fails, the runner tries again. The
     /// caller must hold the lock.
     pub(super) async fn undo_creation(&self, intent: Intent) {
-        let undone = self.undo_creation_alone(&intent).await;
-        if let Err(error) = self.settle_by_hand(intent, undone).await {
+        let undone = self.undo_creation_locked(&intent).await;
+        if let Err(error) = self.settle_without_row(intent, undone).await {
             tracing::warn!(%error, "cannot yet remove everything that was created for a registry");
         }
     }
 
     /// Continues an interrupted creation: undoes it, unless the registry exists.
     pub(super) async fn resume_creation(&self, intent: Intent) -> Result<(), ManageError> {
-        let _alone = self.lock().await;
+        let _lock = self.lock().await;
         if intent.is_replaced() {
             return Ok(());
         }
-        let undone = self.undo_creation_alone(&intent).await;
-        self.settle_by_hand(intent, undone).await
+        let undone = self.undo_creation_locked(&intent).await;
+        self.settle_without_row(intent, undone).await
     }
 
-    async fn undo_creation_alone(&self, intent: &Intent) -> Result<(), ManageError> {
+    async fn undo_creation_locked(&self, intent: &Intent) -> Result<(), ManageError> {
         let creation: Creation = intent.parameters()?;
         let name: RegistryName = creation.registry.parse().map_err(Error::from)?;
         match self.check_name(&name).await {
@@ -258,7 +261,7 @@ impl Registries {
             // The permission has no effect once the principal is removed.
             tracing::warn!(identity = %resource, %error, "a permission could not be removed");
         }
-        self.delete_identity_alone(&resource, false).await
+        self.delete_identity_locked(&resource, false).await
     }
 
     /// Whether an unfinished creation of a registry, other than `except`, has made the identity with this client id.

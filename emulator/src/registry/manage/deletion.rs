@@ -8,7 +8,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::error::ManageError;
-use super::registries::{Registries, to_the_end};
+use super::registries::{Registries, run_to_completion};
 use crate::names::RegistryName;
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
@@ -37,14 +37,14 @@ impl Registries {
     /// Deletes a registry with everything in it. On return, its files are deleted. Continues if the caller is dropped.
     pub async fn delete(&self, name: &RegistryName) -> Result<(), ManageError> {
         let (this, name) = (self.clone(), name.clone());
-        to_the_end(async move { this.delete_now(&name).await }).await
+        run_to_completion(async move { this.delete_now(&name).await }).await
     }
 
     async fn delete_now(&self, name: &RegistryName) -> Result<(), ManageError> {
         if name.is_local() {
             return Err(ManageError::LocalStays);
         }
-        let _alone = self.lock().await;
+        let _lock = self.lock().await;
         let registry = self.open_one(name)?;
         let profile = registry.profile();
         let system_identity = profile.system_identity.clone();
@@ -79,7 +79,7 @@ impl Registries {
 
     /// Continues an interrupted deletion.
     pub(super) async fn resume_deletion(&self, intent: Intent) -> Result<(), ManageError> {
-        let _alone = self.lock().await;
+        let _lock = self.lock().await;
         if intent.is_replaced() {
             return Ok(());
         }
@@ -91,7 +91,7 @@ impl Registries {
         });
         if other.is_some() {
             // Another registry has the name now, so the deletion has nothing left to do.
-            return self.settle_by_hand(intent, Ok(())).await;
+            return self.settle_without_row(intent, Ok(())).await;
         }
         let gone = async {
             self.begin_deletion(&name, &deletion).await?;
@@ -102,7 +102,7 @@ impl Registries {
     }
 
     /// Adopts the deletions that an older program began: it stored no intents.
-    pub(super) async fn adopt_leaving(&self) -> Result<(), ManageError> {
+    pub(super) async fn adopt_old_deletions(&self) -> Result<(), ManageError> {
         let store = Arc::clone(&self.common().store);
         for registry in blocking(move || store.leaving()).await? {
             let is_it = |known: &Deletion| known.registry == registry;
@@ -132,7 +132,7 @@ impl Registries {
         blocking(move || store.begin_leaving(row.as_str())).await?;
         if self.get(name.as_str()).is_some() {
             self.write(|open| open.retain(|other| other.name() != name.as_str()));
-            self.tell();
+            self.notify();
         }
         Ok(())
     }

@@ -188,7 +188,7 @@ impl ManageError {
     }
 
     /// The ring's error for a key that was tried. `identifier` renders a key.
-    pub(super) fn of_ring(
+    pub(super) fn from_ring_error(
         error: RingError,
         registry: &RegistryName,
         identity: &str,

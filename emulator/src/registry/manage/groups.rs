@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::deployments;
 use super::error::ManageError;
-use super::registries::{Registries, to_the_end};
+use super::registries::{Registries, run_to_completion};
 use crate::registry::blocking::blocking;
 use crate::registry::resources::{Location, ResourceGroup, Tags};
 use crate::store::{End, GroupRow, StoreError};
@@ -43,10 +43,10 @@ impl Registries {
     /// Creates a group. False: one of this name exists, and nothing was changed.
     pub async fn create_group(&self, group: &Group) -> Result<bool, ManageError> {
         self.intents().refuse_in_reset()?;
-        self.keep_group(group).await
+        self.store_group(group).await
     }
 
-    async fn keep_group(&self, group: &Group) -> Result<bool, ManageError> {
+    async fn store_group(&self, group: &Group) -> Result<bool, ManageError> {
         let (store, row) = (Arc::clone(&self.common().store), GroupRow::from(group.clone()));
         Ok(blocking(move || store.create_group(&row)).await?)
     }
@@ -78,9 +78,9 @@ impl Registries {
     /// Deletes a group that has no more resources here, and ends an operation. Continues if the caller is dropped.
     pub async fn delete_group(&self, name: &ResourceGroup, end: End) -> Result<(), ManageError> {
         let (this, name) = (self.clone(), name.clone());
-        to_the_end(async move {
+        run_to_completion(async move {
             // The lock keeps resources from being added meanwhile.
-            let _alone = this.lock().await;
+            let _lock = this.lock().await;
             this.check_group_deletion(&name).await?;
             let has_registry = this.all().iter().any(|registry| registry.profile().group == name);
             let has_identity =
@@ -105,7 +105,7 @@ impl Registries {
         location: &Location,
     ) -> Result<(), ManageError> {
         let (name, location) = (name.clone(), location.clone());
-        self.keep_group(&Group { name, location, tags: Tags::default() }).await.map(drop)
+        self.store_group(&Group { name, location, tags: Tags::default() }).await.map(drop)
     }
 
     /// Creates the groups of all existing resources: a folder from before groups had rows has none.

@@ -9,7 +9,7 @@ use azure_emulator_core::disk_space::Purpose;
 use serde::{Deserialize, Serialize};
 
 use super::error::ManageError;
-use super::registries::{Registries, to_the_end};
+use super::registries::{Registries, run_to_completion};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::intents::{Intent, Kind, Note};
@@ -60,7 +60,7 @@ impl Registries {
         tags: Tags,
     ) -> Result<Identity, ManageError> {
         let this = self.clone();
-        to_the_end(async move {
+        run_to_completion(async move {
             let made = this.create_identity_for(resource, location, tags, |_| Ok(None)).await;
             made.map(|(identity, _)| identity)
         })
@@ -77,7 +77,7 @@ impl Registries {
         note: impl FnOnce(&Principal) -> Result<Option<Note>, Error>,
     ) -> Result<(Identity, Option<Note>), ManageError> {
         self.intents().refuse_in_reset()?;
-        let _alone = self.lock_identities().await;
+        let _lock = self.lock_identities().await;
         match self.identity(&resource).await {
             Ok(_) => return Err(ManageError::IdentityTaken(resource)),
             Err(ManageError::NoIdentity(_)) => (),
@@ -101,7 +101,7 @@ impl Registries {
             tags,
         };
         let row = note.as_ref().map(|note| note.row.clone());
-        if self.keep_identity(&identity, intent.end_with(), row).await? {
+        if self.store_identity(&identity, intent.end_with(), row).await? {
             intent.ended().await;
             Ok((identity, note))
         } else {
@@ -132,7 +132,7 @@ impl Registries {
         force: bool,
     ) -> Result<(), ManageError> {
         let (this, resource) = (self.clone(), resource.clone());
-        to_the_end(async move { this.delete_identity_now(&resource, force).await }).await
+        run_to_completion(async move { this.delete_identity_now(&resource, force).await }).await
     }
 
     async fn delete_identity_now(
@@ -141,12 +141,12 @@ impl Registries {
         force: bool,
     ) -> Result<(), ManageError> {
         // The lock keeps others from assigning it to a registry meanwhile.
-        let _alone = self.lock().await;
-        self.delete_identity_alone(resource, force).await
+        let _lock = self.lock().await;
+        self.delete_identity_locked(resource, force).await
     }
 
     /// The same, for callers that hold the lock.
-    pub(super) async fn delete_identity_alone(
+    pub(super) async fn delete_identity_locked(
         &self,
         resource: &IdentityResource,
         force: bool,
@@ -203,11 +203,12 @@ impl Registries {
         });
         for registry in &all {
             let profile = Profile { former_identity: None, ..Profile::clone(&registry.profile()) };
-            self.keep(registry.registry_name(), &profile, End::Nothing, Purpose::Removal).await?;
+            self.store_profile(registry.registry_name(), &profile, End::Nothing, Purpose::Removal)
+                .await?;
             registry.set_profile(profile);
         }
         if !all.is_empty() {
-            self.tell();
+            self.notify();
         }
         Ok(all)
     }
@@ -228,9 +229,9 @@ impl Registries {
 
     /// Continues an interrupted creation of an identity: undoes it, unless the identity exists.
     pub(super) async fn resume_identity_creation(&self, intent: Intent) -> Result<(), ManageError> {
-        let OfIdentity { identity, .. } = intent.parameters()?;
+        let IdentityParameters { identity, .. } = intent.parameters()?;
         let resource: IdentityResource = identity.parse()?;
-        let _alone = self.lock_identities().await;
+        let _lock = self.lock_identities().await;
         if intent.is_replaced() {
             return Ok(());
         }
@@ -241,14 +242,14 @@ impl Registries {
             }
             Err(error) => Err(error),
         };
-        self.settle_by_hand(intent, undone).await
+        self.settle_without_row(intent, undone).await
     }
 
     /// Continues an interrupted deletion of an identity.
     pub(super) async fn resume_identity_deletion(&self, intent: Intent) -> Result<(), ManageError> {
-        let OfIdentity { identity, client_id } = intent.parameters()?;
+        let IdentityParameters { identity, client_id } = intent.parameters()?;
         let resource: IdentityResource = identity.parse()?;
-        let _alone = self.lock().await;
+        let _lock = self.lock().await;
         if intent.is_replaced() {
             return Ok(());
         }
@@ -257,7 +258,7 @@ impl Registries {
         };
         match self.identity(&resource).await {
             // Another identity has this name now.
-            Ok(identity) if !is_meant(&identity) => self.settle_by_hand(intent, Ok(())).await,
+            Ok(identity) if !is_meant(&identity) => self.settle_without_row(intent, Ok(())).await,
             Ok(identity) => {
                 let gone = async {
                     self.platform().forget_roles(&resource.to_string()).await?;
@@ -266,7 +267,7 @@ impl Registries {
                 let gone = gone.await;
                 self.settle(intent, gone).await
             }
-            Err(ManageError::NoIdentity(_)) => self.settle_by_hand(intent, Ok(())).await,
+            Err(ManageError::NoIdentity(_)) => self.settle_without_row(intent, Ok(())).await,
             Err(error) => Err(error),
         }
     }
@@ -292,11 +293,11 @@ impl Registries {
         resource: &IdentityResource,
         client_id: Option<String>,
     ) -> Result<Intent, ManageError> {
-        let parameters = OfIdentity { identity: resource.to_string(), client_id };
+        let parameters = IdentityParameters { identity: resource.to_string(), client_id };
         Ok(self.intents().begin(kind, &parameters).await?)
     }
 
-    pub(super) async fn keep_identity(
+    pub(super) async fn store_identity(
         &self,
         identity: &Identity,
         end: End,
@@ -319,7 +320,7 @@ impl Registries {
 
 /// The data that the creation or deletion of an identity needs to continue.
 #[derive(Serialize, Deserialize)]
-struct OfIdentity {
+struct IdentityParameters {
     identity: String,
     /// The client id of the identity. `None`: it was not created yet, or an older program began the operation.
     #[serde(default)]

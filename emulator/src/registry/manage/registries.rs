@@ -136,7 +136,7 @@ impl Registries {
         self.get(name.as_str()).ok_or_else(|| ManageError::NoRegistry(name.clone()))
     }
 
-    pub(super) fn tell(&self) {
+    pub(super) fn notify(&self) {
         self.0.changes.send_modify(|count| *count += 1);
     }
 
@@ -155,11 +155,18 @@ impl Registries {
     }
 
     /// Why a registry cannot be opened, as an error for the caller who wanted to create it.
-    pub(super) fn why_not(&self, error: Error, name: &RegistryName, identity: &str) -> ManageError {
+    pub(super) fn opening_error(
+        &self,
+        error: Error,
+        name: &RegistryName,
+        identity: &str,
+    ) -> ManageError {
         match error {
             Error::Ring(error) => {
                 let platform = self.platform();
-                ManageError::of_ring(error, name, identity, |key| platform.key_identifier(key))
+                ManageError::from_ring_error(error, name, identity, |key| {
+                    platform.key_identifier(key)
+                })
             }
             other => other.into(),
         }
@@ -188,7 +195,7 @@ impl Registries {
 }
 
 /// Runs work to its end, even if the caller is gone.
-pub(super) async fn to_the_end<T: Send + 'static>(
+pub(super) async fn run_to_completion<T: Send + 'static>(
     work: impl Future<Output = Result<T, ManageError>> + Send + 'static,
 ) -> Result<T, ManageError> {
     tokio::spawn(work).await.map_err(Error::from)?

@@ -32,7 +32,7 @@ impl Registry {
 impl Registries {
     /// Deletes every registry but `local`, and every identity but the start identity. Restores the first profile of
     /// `local`, but not its content and its key: [`Registry::reset`] does that.
-    pub async fn leave_local(&self) -> Result<(), ManageError> {
+    pub async fn reset_registries(&self) -> Result<(), ManageError> {
         for registry in self.all() {
             if !registry.registry_name().is_local() {
                 self.delete(registry.registry_name()).await?;
@@ -62,7 +62,7 @@ impl Registries {
     }
 
     /// Deletes every group but the first and those in `kept`, and all deployments.
-    pub async fn leave_first_group(&self, kept: &[ResourceGroup]) -> Result<(), ManageError> {
+    pub async fn reset_groups(&self, kept: &[ResourceGroup]) -> Result<(), ManageError> {
         for group in self.groups().await? {
             if group.name == ResourceGroup::default() {
                 self.forget_deployments(&group.name).await?;

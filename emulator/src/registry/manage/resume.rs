@@ -42,7 +42,7 @@ impl Registries {
     }
 
     /// Ends an operation whose last step changed no row, or leaves it to the runner.
-    pub(super) async fn settle_by_hand(
+    pub(super) async fn settle_without_row(
         &self,
         intent: Intent,
         result: Result<(), ManageError>,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::error::{ManageError, Warning};
-use super::registries::{Registries, to_the_end};
+use super::registries::{Registries, run_to_completion};
 use crate::keys::{IdentityId, KeyId, RingError, Rotation, RotationTarget};
 use crate::names::RegistryName;
 use crate::registry::error::Error;
@@ -53,8 +53,8 @@ impl Registries {
         to: KeyChange,
     ) -> Result<(Registry, Rotation, Vec<Warning>), ManageError> {
         let (this, name) = (self.clone(), name.clone());
-        to_the_end(async move {
-            let _alone = this.lock().await;
+        run_to_completion(async move {
+            let _lock = this.lock().await;
             this.end_waiting_update(&name).await?;
             let rotated = this.rotate_now(&name, to).await?;
             this.intents().replace(&[Kind::RotateKey], name.as_str()).await?;
@@ -65,9 +65,9 @@ impl Registries {
 
     /// Makes a registry use the version that the owner made for it. `key` is the version, if the registry does not
     /// follow the newest one. If this returns without an error, the operation has ended.
-    pub async fn take_version(&self, intent: Intent) -> Result<Rotation, RingError> {
+    pub async fn adopt_version(&self, intent: Intent) -> Result<Rotation, RingError> {
         let steps: RotationSteps = intent.parameters().map_err(|_| RingError::BrokenOff)?;
-        let _alone = self.lock().await;
+        let _lock = self.lock().await;
         if intent.is_replaced() {
             return Err(RingError::BrokenOff);
         }
@@ -99,7 +99,7 @@ impl Registries {
         registry: &Registry,
         key: Option<KeyId>,
     ) -> Result<Intent, ManageError> {
-        let _alone = self.lock().await;
+        let _lock = self.lock().await;
         self.end_waiting_update(registry.registry_name()).await?;
         let steps = RotationSteps {
             registry: registry.name().to_owned(),
@@ -115,7 +115,7 @@ impl Registries {
 
     /// Continues an interrupted rotation.
     pub(super) async fn resume_rotation(&self, intent: Intent) -> Result<(), ManageError> {
-        let rotated = self.take_version(intent).await;
+        let rotated = self.adopt_version(intent).await;
         if let Err(error) = &rotated {
             tracing::warn!(%error, "cannot continue an interrupted rotation");
         }
@@ -158,8 +158,8 @@ impl Registries {
             .key_ring()
             .rotate(target)
             .await
-            .map_err(|error| self.why_not(Error::Ring(error), name, &key_identity))?;
-        self.tell();
+            .map_err(|error| self.opening_error(Error::Ring(error), name, &key_identity))?;
+        self.notify();
         Ok((registry, rotation, warnings))
     }
 

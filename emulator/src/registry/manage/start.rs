@@ -44,7 +44,7 @@ impl Registries {
         let records = blocking(move || store.registries()).await?;
         let mut has_local = false;
         for record in records {
-            let (name, profile) = match Profile::of_record(record) {
+            let (name, profile) = match Profile::from_record(record) {
                 Ok(read) => read,
                 Err(error) => {
                     tracing::error!(%error, "cannot read the row of a registry; skipping it");
@@ -66,7 +66,7 @@ impl Registries {
             registries.make_local(local).await?;
         }
         registries.ensure_groups().await?;
-        registries.adopt_leaving().await?;
+        registries.adopt_old_deletions().await?;
         let store = Arc::clone(&registries.common().store);
         store.set_proof_timeout(PROOF_LIMIT);
         tokio::spawn(sweep_after_start(store));
@@ -93,7 +93,7 @@ impl Registries {
             ..Opening::stored(self.common(), local.name.clone(), profile)
         };
         let opened = Registry::open(opening).await;
-        self.insert(opened.map_err(|error| self.why_not(error, &local.name, &identity))?);
+        self.insert(opened.map_err(|error| self.opening_error(error, &local.name, &identity))?);
         Ok(())
     }
 
@@ -115,6 +115,6 @@ impl Registries {
             principal,
             tags: Tags::default(),
         };
-        self.keep_identity(&identity, End::Nothing, None).await.map(drop)
+        self.store_identity(&identity, End::Nothing, None).await.map(drop)
     }
 }

@@ -16,7 +16,7 @@ use crate::registry::resources::{IdentityOf, PlatformError, Principal, ResourceG
 
 /// The data that a change of the identity needs to continue.
 #[derive(Serialize, Deserialize)]
-struct OfRegistry {
+struct SystemIdentityParameters {
     registry: String,
     /// The resource id of the registry.
     resource: String,
@@ -41,7 +41,7 @@ impl Registries {
         goes: bool,
     ) -> Result<Intent, ManageError> {
         let resource = group.registry_id(name);
-        let parameters = OfRegistry { registry: name.as_str().to_owned(), resource };
+        let parameters = SystemIdentityParameters { registry: name.as_str().to_owned(), resource };
         let intents = self.intents();
         let intent = if goes {
             intents.begin_removal(Kind::SystemIdentity, &parameters).await?
@@ -57,23 +57,23 @@ impl Registries {
     /// remove it now, the registry works without it, and the runner retries.
     pub(super) async fn settle_system_identity(&self, intent: Intent) {
         let settled = self.match_system_identity(&intent).await;
-        if let Err(error) = self.settle_by_hand(intent, settled).await {
+        if let Err(error) = self.settle_without_row(intent, settled).await {
             tracing::warn!(%error, "cannot remove a system-assigned identity from the vault");
         }
     }
 
     /// Continues an interrupted change.
     pub(super) async fn resume_system_identity(&self, intent: Intent) -> Result<(), ManageError> {
-        let _alone = self.lock().await;
+        let _lock = self.lock().await;
         if intent.is_replaced() {
             return Ok(());
         }
         let settled = self.match_system_identity(&intent).await;
-        self.settle_by_hand(intent, settled).await
+        self.settle_without_row(intent, settled).await
     }
 
     async fn match_system_identity(&self, intent: &Intent) -> Result<(), ManageError> {
-        let OfRegistry { registry, resource } = intent.parameters()?;
+        let SystemIdentityParameters { registry, resource } = intent.parameters()?;
         let store = Arc::clone(&self.common().store);
         let record = blocking(move || store.registry(&registry)).await?;
         if record.is_some_and(|record| record.row.system_identity.is_some()) {

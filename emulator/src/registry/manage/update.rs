@@ -10,7 +10,7 @@ use azure_emulator_core::disk_space::Purpose;
 
 use super::change::Change;
 use super::error::{ManageError, Warning};
-use super::registries::{Registries, to_the_end};
+use super::registries::{Registries, run_to_completion};
 use super::rotation::KeyChange;
 use super::update_steps::UpdateSteps;
 use crate::names::RegistryName;
@@ -42,8 +42,8 @@ impl Registries {
         update: Update,
     ) -> Result<(Registry, Vec<Warning>), ManageError> {
         let (this, name) = (self.clone(), name.clone());
-        to_the_end(async move {
-            let _alone = this.lock().await;
+        run_to_completion(async move {
+            let _lock = this.lock().await;
             this.end_waiting_update(&name).await?;
             this.update_now(&name, update).await
         })
@@ -63,7 +63,7 @@ impl Registries {
             self.name_differences(&old, identities, &mut change).await?;
         }
         let names_a_key = key.key.is_some();
-        let key = self.what_differs(&registry, key);
+        let key = self.differences(&registry, key);
         if key == KeyChange::default() {
             let before = registry.profile();
             let registry = self.change_now(name, change, Purpose::Rows).await?;
@@ -89,26 +89,26 @@ impl Registries {
                 warnings
             }
             Err(error) => {
-                let undone = self.put_back(name, &registry, &old).await;
-                self.settle_by_hand(intent, undone).await?;
+                let undone = self.roll_back(name, &registry, &old).await;
+                self.settle_without_row(intent, undone).await?;
                 return Err(error);
             }
         };
         intent.passed().await?;
         let changed = self.change_now(name, then, Purpose::Rows).await;
-        self.settle_by_hand(intent, changed.map(drop)).await?;
+        self.settle_without_row(intent, changed.map(drop)).await?;
         Ok((registry, warnings))
     }
 
     /// Continues an interrupted update: finishes it if the key was rotated, undoes it otherwise.
     pub(super) async fn resume_update(&self, intent: Intent) -> Result<(), ManageError> {
-        let _alone = self.lock().await;
+        let _lock = self.lock().await;
         if intent.is_replaced() {
             return Ok(());
         }
         let done = async { self.finish_update(intent.parameters()?).await };
         let done = done.await;
-        self.settle_by_hand(intent, done).await
+        self.settle_without_row(intent, done).await
     }
 
     /// Ends the update of a registry that waits for its next attempt, before a newer operation on the registry:
@@ -143,10 +143,13 @@ impl Registries {
             return Ok(());
         }
         if steps.is_rotated(&registry, &profile)? {
-            return self.change_now(&name, steps.rest(&profile)?, Purpose::Rows).await.map(drop);
+            return self
+                .change_now(&name, steps.remaining_changes(&profile)?, Purpose::Rows)
+                .await
+                .map(drop);
         }
         let old = steps.before(&name, &profile)?;
-        self.put_back(&name, &registry, &old).await
+        self.roll_back(&name, &registry, &old).await
     }
 
     /// Turns a whole set of identities into those to add and those to remove. A deleted identity may stay if it is
@@ -172,7 +175,7 @@ impl Registries {
     }
 
     /// The parts of a key and an identity that differ from the current ones.
-    fn what_differs(&self, registry: &Registry, named: KeyChange) -> KeyChange {
+    fn differences(&self, registry: &Registry, named: KeyChange) -> KeyChange {
         let now = registry.key_ring().describe();
         let start = &self.platform().start_identity().principal.client_id;
         let key_identity =
@@ -192,7 +195,7 @@ impl Registries {
     }
 
     /// Restores a registry after a failed rotation.
-    async fn put_back(
+    async fn roll_back(
         &self,
         name: &RegistryName,
         registry: &Registry,
@@ -214,12 +217,12 @@ impl Registries {
         } else {
             None
         };
-        self.keep(name, &old, End::Nothing, Purpose::Rows).await?;
+        self.store_profile(name, &old, End::Nothing, Purpose::Rows).await?;
         if let Some(intent) = intent {
             self.settle_system_identity(intent).await;
         }
         registry.set_profile(old);
-        self.tell();
+        self.notify();
         registry.key_ring().check().await;
         Ok(())
     }

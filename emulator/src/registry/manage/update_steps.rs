@@ -21,7 +21,7 @@ pub(super) struct UpdateSteps {
     pub(super) registry: String,
     key: Option<KeyId>,
     identity: Option<String>,
-    before: Before,
+    before: IdentitiesBefore,
     /// The key before the update. `None` if an older program began it.
     #[serde(default)]
     key_before: Option<KeyId>,
@@ -29,12 +29,12 @@ pub(super) struct UpdateSteps {
     /// the update.
     #[serde(default)]
     created: Option<i64>,
-    rest: Rest,
+    rest: RemainingChanges,
 }
 
 /// The identities before the update.
 #[derive(Serialize, Deserialize)]
-struct Before {
+struct IdentitiesBefore {
     identities: BTreeMap<String, AssignedRow>,
     system_identity: Option<PrincipalRow>,
     /// Older programs did not store it.
@@ -44,7 +44,7 @@ struct Before {
 
 /// The changes after the rotation.
 #[derive(Serialize, Deserialize)]
-struct Rest {
+struct RemainingChanges {
     sku: Option<String>,
     tags: Option<BTreeMap<String, String>>,
     remove: Vec<String>,
@@ -73,12 +73,12 @@ impl UpdateSteps {
             key_before,
             created: Some(record.row.created),
             identity: key.identity.as_ref().map(ToString::to_string),
-            before: Before {
+            before: IdentitiesBefore {
                 identities: record.identities,
                 system_identity: record.row.system_identity,
                 former_identity: record.row.former_identity,
             },
-            rest: Rest {
+            rest: RemainingChanges {
                 sku: rest.sku.map(|sku| sku.to_string()),
                 tags: rest.tags.as_ref().map(|tags| tags.as_map().clone()),
                 remove: rest.remove.iter().map(ToString::to_string).collect(),
@@ -121,12 +121,12 @@ impl UpdateSteps {
         record.identities = self.before.identities;
         record.row.system_identity = self.before.system_identity;
         record.row.former_identity = self.before.former_identity;
-        Ok(Profile::of_record(record)?.1)
+        Ok(Profile::from_record(record)?.1)
     }
 
     /// The changes that remain after the rotation.
-    pub(super) fn rest(self, now: &Profile) -> Result<Change, ManageError> {
-        let Rest { sku, tags, remove, .. } = self.rest;
+    pub(super) fn remaining_changes(self, now: &Profile) -> Result<Change, ManageError> {
+        let RemainingChanges { sku, tags, remove, .. } = self.rest;
         let remove: Vec<IdentityRef> =
             remove.iter().map(|named| named.parse()).collect::<Result<_, _>>()?;
         Ok(Change {

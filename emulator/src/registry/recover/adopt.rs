@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use azure_emulator_core::clock::Clock;
 
-use super::read::{Content, Found, SealedFile};
+use super::orphan_files::{Content, IntactFile, SealedFile};
 use super::recovered::{Incomplete, LostFile, Recovered};
 use crate::names::{Digest, RepositoryName};
 use crate::registry::blocking::blocking;
@@ -43,7 +43,7 @@ impl Adopter {
             Ok(found) => found,
             Err(lost) => return self.give_up(id, lost, recovered).await,
         };
-        let Found { registry, digest, mut object, content } = found;
+        let IntactFile { registry, digest, mut object, content } = found;
         object.created = self.clock.unix_now();
         match content {
             Content::Manifest(bytes) => match parse(&bytes) {
@@ -57,7 +57,7 @@ impl Adopter {
                         registry: Some(registry),
                         digest: Some(digest.to_string()),
                         can_be_tried_again: false,
-                        words: error.to_string(),
+                        message: error.to_string(),
                     };
                     self.give_up(id, lost, recovered).await
                 }
@@ -74,7 +74,7 @@ impl Adopter {
                 match adopted.await? {
                     Adopted::Duplicate => recovered.duplicates += 1,
                     Adopted::Stored { .. } => {
-                        let content = recovered.of(&registry);
+                        let content = recovered.content_of(&registry);
                         content.blobs += 1;
                         content.bytes = content.bytes.saturating_add(size);
                     }
@@ -99,7 +99,7 @@ impl Adopter {
             match blocking(move || found.adopt(&store, moment)).await? {
                 Adopted::Duplicate => recovered.duplicates += 1,
                 Adopted::Stored { missing } => {
-                    let content = recovered.of(&registry);
+                    let content = recovered.content_of(&registry);
                     content.manifests.push(digest.clone());
                     content.bytes = content.bytes.saturating_add(size);
                     if !missing.is_empty() {
@@ -110,7 +110,7 @@ impl Adopter {
         }
         // An index may list an index that came later.
         for Incomplete { registry, missing, .. } in &mut incomplete {
-            let manifests = &recovered.of(registry).manifests;
+            let manifests = &recovered.content_of(registry).manifests;
             missing.retain(|digest| !manifests.contains(digest));
         }
         incomplete.retain(|incomplete| !incomplete.missing.is_empty());

@@ -13,8 +13,8 @@
 //! later repair can try again, for instance when the vault allows it. Each use of a key is audited as always.
 
 mod adopt;
-mod named;
-mod read;
+mod named_files;
+mod orphan_files;
 mod recovered;
 mod rings;
 mod run;

@@ -86,19 +86,20 @@ pub struct LostFile {
     /// Whether another repair may recover it: its key was refused, or its vault did not answer.
     pub can_be_tried_again: bool,
     /// Why it was not recovered.
-    pub words: String,
+    #[serde(rename = "words")] // prose: the name in JSON
+    pub message: String,
 }
 
 impl Recovered {
     /// Whether something could not be recovered.
-    pub fn lacks_something(&self) -> bool {
+    pub fn is_incomplete(&self) -> bool {
         let is_whole = self.lost.is_empty() && self.incomplete.is_empty() && self.notes.is_empty();
         let is_sound = self.damaged.is_empty() && self.unchecked == 0;
         !(is_whole && is_sound)
     }
 
     /// The recovered content of a registry.
-    pub(super) fn of(&mut self, registry: &str) -> &mut RecoveredContent {
+    pub(super) fn content_of(&mut self, registry: &str) -> &mut RecoveredContent {
         let at = self.content.iter().position(|content| content.registry == registry);
         let at = at.unwrap_or_else(|| {
             self.content.push(RecoveredContent {

@@ -83,7 +83,7 @@ impl Rings {
     }
 
     /// The ring with this data key.
-    pub(super) fn of(&self, data_key: DataKeyId) -> Option<&OpenRing> {
+    pub(super) fn ring_with(&self, data_key: DataKeyId) -> Option<&OpenRing> {
         self.rings.get(*self.by_data_key.get(&data_key)?)
     }
 }
@@ -97,7 +97,7 @@ async fn open(
     all_strict: bool,
     audit: Arc<audit::AuditLog>,
 ) -> Result<KeyRing, Error> {
-    let (name, profile) = Profile::of_record(record)?;
+    let (name, profile) = Profile::from_record(record)?;
     let service_key = blocking({
         let store = Arc::clone(store);
         move || service_key(&store)

@@ -7,8 +7,8 @@ use azure_emulator_core::clock::Clock;
 use futures::StreamExt as _;
 
 use super::adopt::Adopter;
-use super::named::{self, Named};
-use super::read::{self, PARALLEL, SealedFile};
+use super::named_files::{self, NamedFile};
+use super::orphan_files::{self, PARALLEL, SealedFile};
 use super::recovered::Recovered;
 use super::rings::Rings;
 use crate::registry::blocking::blocking;
@@ -20,10 +20,10 @@ use crate::store::{FileId, Store};
 #[derive(Clone, Debug, Default)]
 pub struct Search {
     /// Whether files that no row names are recovered.
-    pub rowless: bool,
+    pub orphans: bool,
     /// The small files that rows name and whose content is known as intact: see
     /// [`RowsRepair::carried`](crate::store::RowsRepair::carried). All others are read. `None`: no small file is read.
-    pub named_but: Option<HashSet<FileId>>,
+    pub named_except: Option<HashSet<FileId>>,
     /// Whether all registries are in strict parity: then a removed identity still opens files for a while.
     pub all_strict: bool,
 }
@@ -46,22 +46,24 @@ pub async fn recover(
     search: Search,
     mut progress: impl FnMut(RecoveryProgress),
 ) -> Result<Recovered, Error> {
-    let Search { rowless, named_but, all_strict } = search;
+    let Search { orphans, named_except, all_strict } = search;
     let (files, named) = blocking({
         let store = Arc::clone(&store);
         move || {
-            let files = if rowless { read::rowless(&store)? } else { Vec::new() };
-            let named = named_but.map(|restored| named::named(&store, &restored)).transpose()?;
+            let files = if orphans { orphan_files::orphan_files(&store)? } else { Vec::new() };
+            let named = named_except
+                .map(|restored| named_files::named_files(&store, &restored))
+                .transpose()?;
             Ok::<_, Error>((files, named.unwrap_or_default()))
         }
     })
     .await?;
     let mut recovered = Recovered { files: files.len() as u64, ..Recovered::default() };
-    let of_rowless = files.iter().filter_map(|file| Some(file.header.as_ref().ok()?.data_key()));
-    let needed = of_rowless.chain(named.iter().map(Named::data_key)).collect();
+    let of_orphans = files.iter().filter_map(|file| Some(file.header.as_ref().ok()?.data_key()));
+    let needed = of_orphans.chain(named.iter().map(NamedFile::data_key)).collect();
     let rings =
         Rings::restore(&store, &platform, &clock, needed, all_strict, &mut recovered).await?;
-    if !rowless {
+    if !orphans {
         // No row is lost, so no mirror is needed.
         recovered.notes.clear();
     }
@@ -84,6 +86,6 @@ pub async fn recover(
     }
     drop(read);
     adopter.finish(&mut recovered).await?;
-    named::check(&store, &rings, now, named, &mut recovered).await?;
+    named_files::check(&store, &rings, now, named, &mut recovered).await?;
     Ok(recovered)
 }

@@ -68,7 +68,7 @@ impl FromStr for IdentityResource {
         else {
             return Err(wrong());
         };
-        let words = [
+        let segments = [
             (subscriptions, "subscriptions"),
             (subscription, SUBSCRIPTION),
             (groups, "resourceGroups"),
@@ -76,7 +76,7 @@ impl FromStr for IdentityResource {
             (provider, "Microsoft.ManagedIdentity"),
             (kind, "userAssignedIdentities"),
         ];
-        if words.iter().any(|(word, expected)| !word.eq_ignore_ascii_case(expected)) {
+        if segments.iter().any(|(segment, expected)| !segment.eq_ignore_ascii_case(expected)) {
             return Err(wrong());
         }
         Self::new(group.parse()?, name)

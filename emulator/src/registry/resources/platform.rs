@@ -150,8 +150,8 @@ impl RegistryVaults {
         let start = &self.platform.start_identity().principal.client_id;
         let named = identity.map_or(start.as_str(), IdentityId::as_str);
         let id = self.profile.get().group.registry_id(&self.registry);
-        let words = not_assigned(&id, &self.registry, named);
-        VaultError::new(Some(Cause::IdentityRemoved), words)
+        let message = not_assigned(&id, &self.registry, named);
+        VaultError::new(Some(Cause::IdentityRemoved), message)
     }
 }
 

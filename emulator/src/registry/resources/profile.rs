@@ -164,7 +164,7 @@ impl Profile {
     }
 
     /// Parses the stored form.
-    pub(in crate::registry) fn of_record(
+    pub(in crate::registry) fn from_record(
         record: RegistryRecord,
     ) -> Result<(RegistryName, Self), StoreError> {
         let RegistryRecord { name, row, tags, identities } = record;

@@ -68,7 +68,7 @@ async fn a_failure_at_any_call_removes_everything_made_for_the_registry() {
     let registries = open(&folder, &platform).await;
     let create = || {
         let new = NewRegistry { system_identity: false, ..team1() };
-        registries.create_with_what_it_needs(new, None, None)
+        registries.create_with_dependencies(new, None, None)
     };
 
     let mut failed = 0;
@@ -116,7 +116,7 @@ fn undoing_a_creation_keeps_a_newer_identity_of_the_same_name() {
             let intents = registries.intents().clone();
             tokio::select! {
                 () = intents.stop().reached() => false,
-                made = registries.create_with_what_it_needs(new, None, None) => made.is_ok(),
+                made = registries.create_with_dependencies(new, None, None) => made.is_ok(),
             }
         });
         before.shutdown_timeout(Duration::from_mins(1));

@@ -33,7 +33,7 @@ async fn a_registry_serves_again_after_a_failed_deletion_unless_an_earlier_delet
     let second = registries.delete(&name).await;
     let after_second = serves(&registries).await;
     platform.keeps_roles.store(false, Ordering::SeqCst);
-    intents.end_rests();
+    intents.end_backoff();
     registries.resume(intents.take_due(|_, _| true).unwrap()).await.unwrap();
 
     assert!(first.is_err() && went_on.is_err() && second.is_err(), "{first:?} {second:?}");

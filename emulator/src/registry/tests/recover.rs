@@ -26,7 +26,7 @@ impl World {
         let (platform, folder) = (FakePlatform::new(), tempfile::tempdir().unwrap());
         let registries = open(&folder, &platform).await;
         let new = NewRegistry::named("team1".parse().unwrap());
-        registries.create_with_what_it_needs(new, None, None).await.unwrap();
+        registries.create_with_dependencies(new, None, None).await.unwrap();
         Self { platform, folder }
     }
 
@@ -64,7 +64,7 @@ impl World {
         let store = Arc::new(open_store(&self.data()).await);
         let clock = Clock::manual(time::macros::datetime!(2026-01-02 00:00 UTC));
         let platform: Arc<dyn Platform> = Arc::new(Shared(Arc::clone(&self.platform)));
-        let search = Search { rowless: true, all_strict, ..Search::default() };
+        let search = Search { orphans: true, all_strict, ..Search::default() };
         recover(store, platform, clock, search, |_| ()).await.unwrap()
     }
 }
@@ -168,7 +168,7 @@ async fn every_blob_and_manifest_is_recovered_from_only_the_sealed_files() {
     let registries = lost.registries().await;
 
     assert_eq!(recovered.registries, ["local", "team1"]);
-    assert!(!recovered.lacks_something(), "{recovered:?}");
+    assert!(!recovered.is_incomplete(), "{recovered:?}");
     assert_eq!(recovered.content.iter().map(|one| one.blobs).sum::<u64>(), 4);
     assert_eq!(recovered.content.iter().map(|one| one.manifests.len()).sum::<usize>(), 4);
     assert_eq!((again.files, again.content.len()), (0, 0), "a second run finds nothing to do");
@@ -223,7 +223,7 @@ async fn a_damaged_file_is_reported_and_kept_and_the_rest_is_recovered() {
     let damaged = recovered.lost.iter().find(|lost| lost.file == name).unwrap();
     assert_eq!(damaged.digest.as_deref(), Some(image.blobs[1].0.as_str()));
     assert_eq!(damaged.registry.as_deref(), Some("team1"));
-    assert_eq!(damaged.words, "it does not authenticate");
+    assert_eq!(damaged.message, "it does not authenticate");
     assert!(lost.data().join("quarantine").join(name).exists());
     assert_eq!(recovered.incomplete.len(), 1);
     assert_eq!(recovered.incomplete[0].missing, [image.blobs[1].0.as_str()]);
@@ -251,7 +251,7 @@ async fn files_of_a_refused_key_stay_in_quarantine_and_are_recovered_with_the_ke
 
     assert_eq!(refused.lost.len(), 4);
     assert!(refused.lost.iter().all(|lost| lost.can_be_tried_again), "{refused:?}");
-    assert!(!recovered.lacks_something(), "{recovered:?}");
+    assert!(!recovered.is_incomplete(), "{recovered:?}");
     assert_is_there(&lost.registries().await.get("team1").unwrap(), &image).await;
 }
 
@@ -275,7 +275,7 @@ async fn a_start_between_the_loss_and_the_repair_removes_no_data_key() {
     let recovered = lost.recover().await;
 
     assert_eq!(recovered.registries, ["team1"]);
-    assert!(!recovered.lacks_something(), "{recovered:?}");
+    assert!(!recovered.is_incomplete(), "{recovered:?}");
     let registries = lost.registries().await;
     assert_is_there(&registries.get("local").unwrap(), &local).await;
     assert_is_there(&registries.get("team1").unwrap(), &team1).await;
@@ -298,7 +298,7 @@ async fn a_damaged_mirror_is_reported_and_its_files_are_kept() {
     assert_eq!(recovered.notes.len(), 1);
     assert!(recovered.notes[0].contains("team1.ring: its checksum is wrong"), "{recovered:?}");
     assert_eq!(recovered.lost.len(), 4);
-    assert!(recovered.lost[0].words.starts_with("no ring has its data key"), "{recovered:?}");
+    assert!(recovered.lost[0].message.starts_with("no ring has its data key"), "{recovered:?}");
     assert_eq!(fs_err::read_dir(lost.data().join("quarantine")).unwrap().count(), 4);
 }
 

@@ -28,7 +28,7 @@ impl World {
         let platform = FakePlatform::new();
         let registries = open(&folder, &platform).await;
         let new = NewRegistry::named("team1".parse().unwrap());
-        let (registry, _) = registries.create_with_what_it_needs(new, None, None).await.unwrap();
+        let (registry, _) = registries.create_with_dependencies(new, None, None).await.unwrap();
         let content = registry.content().await.unwrap();
         let repository: RepositoryName = "app".parse().unwrap();
         let bytes: Vec<u8> =

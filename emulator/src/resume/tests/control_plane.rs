@@ -167,7 +167,7 @@ async fn ended(emulator: &Sealyard, id: uuid::Uuid) -> crate::registry::Outcome 
     let intents = emulator.app().registries.intents();
     let ended = async {
         while intents.is_unfinished(id) {
-            intents.end_rests();
+            intents.end_backoff();
             tokio::task::yield_now().await;
         }
     };

@@ -182,7 +182,7 @@ async fn make_registry(emulator: &Sealyard, name: &str, group: &str) {
     let registries = &emulator.app().registries;
     let group: ResourceGroup = group.parse().unwrap();
     let new = NewRegistry { group, ..NewRegistry::named(name.parse().unwrap()) };
-    let (made, _) = registries.create_with_what_it_needs(new, None, None).await.unwrap();
+    let (made, _) = registries.create_with_dependencies(new, None, None).await.unwrap();
     let change = Change { system_identity: Some(true), ..Change::default() };
     registries.change(made.registry_name(), change).await.unwrap();
 }

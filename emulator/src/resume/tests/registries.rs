@@ -59,7 +59,7 @@ fn a_creation_of_a_registry_is_complete_or_undone() {
                     let new = NewRegistry { system_identity: true, identities, encryption, ..new };
                     registries.create(new).await.unwrap();
                 } else {
-                    registries.create_with_what_it_needs(new, None, None).await.unwrap();
+                    registries.create_with_dependencies(new, None, None).await.unwrap();
                 }
             },
             check: async |emulator: &Sealyard, has_ended: bool| {

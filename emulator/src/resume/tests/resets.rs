@@ -171,7 +171,7 @@ async fn during_a_reset_no_other_operation_continues_or_begins_in_the_background
     {
         drop(intents.begin(kind, &json!("unreadable")).await.unwrap());
     }
-    intents.end_rests();
+    intents.end_backoff();
     let taken = intents.take_due(|_, _| true).map(|intent| intent.kind());
     let mut refused = Vec::new();
     for kind in [Kind::DeleteGroup, Kind::Deploy] {
@@ -254,7 +254,7 @@ async fn a_vault_and_a_role_that_are_created_during_a_reset_are_kept_with_their_
     // The reset was interrupted, and its next attempt has examined the vaults.
     intents.stop().one_after(Kind::Reset, 1);
     leave(&emulator, Kind::Reset, Value::Null).await;
-    intents.end_rests();
+    intents.end_backoff();
     intents.stop().reached().await;
     let is_made = make_vault(&emulator).await;
     give_role(&emulator).await;

@@ -47,7 +47,7 @@ async fn a_revocation_that_had_removed_some_of_the_roles_removes_the_others() {
 
     let intents =
         leave(&emulator, Kind::Revoke, json!({ "registry": "local", "by": "role" })).await;
-    intents.end_rests();
+    intents.end_backoff();
     settled(&emulator).await;
     let rest = of_identity().await.len();
     let dark = state(&emulator, "local").await;

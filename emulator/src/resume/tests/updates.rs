@@ -105,11 +105,11 @@ async fn a_failed_creation_leaves_the_identity_of_a_running_creation_of_the_same
     intents.stop().one_after(Kind::CreateRegistry, 1);
     let creating = registries.clone();
     let first = tokio::spawn(async move {
-        creating.create_with_what_it_needs(new(), None, None).await.map(drop)
+        creating.create_with_dependencies(new(), None, None).await.map(drop)
     });
     intents.stop().reached().await;
     let no_key = "https://local.vault.azure.net/keys/none".parse().unwrap();
-    let second = registries.create_with_what_it_needs(new(), Some(no_key), None).await.map(drop);
+    let second = registries.create_with_dependencies(new(), Some(no_key), None).await.map(drop);
     intents.stop().release();
     let first = first.await.unwrap();
     settled(&emulator).await;
@@ -118,7 +118,7 @@ async fn a_failed_creation_leaves_the_identity_of_a_running_creation_of_the_same
     // The last failed creation removes it.
     let no_key = "https://local.vault.azure.net/keys/none".parse().unwrap();
     let other = NewRegistry::named(name("team2"));
-    let third = registries.create_with_what_it_needs(other, Some(no_key), None).await.map(drop);
+    let third = registries.create_with_dependencies(other, Some(no_key), None).await.map(drop);
     settled(&emulator).await;
     let after_third = registries.identities().await.unwrap().len();
     drop((registries, intents));

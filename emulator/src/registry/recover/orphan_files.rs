@@ -19,7 +19,7 @@ use sealed_envelope::{Binding, Header, ObjectKind, OpenError, Opener};
 pub(super) const PARALLEL: usize = 2;
 
 /// A file that no row names, with its header.
-pub(super) struct Rowless {
+pub(super) struct OrphanFile {
     pub(super) id: FileId,
     /// The error says why the header cannot be read.
     pub(super) header: Result<Header, String>,
@@ -28,11 +28,11 @@ pub(super) struct Rowless {
 /// A file after it was read.
 pub(super) struct SealedFile {
     pub(super) id: FileId,
-    pub(super) outcome: Result<Found, LostFile>,
+    pub(super) outcome: Result<IntactFile, LostFile>,
 }
 
 /// The content of an intact file.
-pub(super) struct Found {
+pub(super) struct IntactFile {
     pub(super) registry: String,
     pub(super) digest: Digest,
     pub(super) object: ObjectRow,
@@ -46,7 +46,7 @@ pub(super) enum Content {
 }
 
 /// The files that no row names. Files in quarantine first get their published name back.
-pub(super) fn rowless(store: &Store) -> Result<Vec<Rowless>, Error> {
+pub(super) fn orphan_files(store: &Store) -> Result<Vec<OrphanFile>, Error> {
     for id in store.quarantined()? {
         store.bring_back(id)?;
         // A file that a row names was in use all the time.
@@ -60,8 +60,8 @@ pub(super) fn rowless(store: &Store) -> Result<Vec<Rowless>, Error> {
             .open_object(id)
             .map_err(Error::from)
             .and_then(|mut reader| Ok(Header::of_file(&mut reader)?))
-            .map_err(|error| words(&error));
-        files.push(Rowless { id, header });
+            .map_err(|error| describe(&error));
+        files.push(OrphanFile { id, header });
     }
     Ok(files)
 }
@@ -71,33 +71,33 @@ impl SealedFile {
     pub(super) async fn read(
         store: &Arc<Store>,
         rings: &Arc<Rings>,
-        file: Rowless,
+        file: OrphanFile,
     ) -> Result<Self, Error> {
-        let Rowless { id, header } = file;
-        let lost = move |registry: Option<&str>, words: String| LostFile {
+        let OrphanFile { id, header } = file;
+        let lost = move |registry: Option<&str>, message: String| LostFile {
             file: id.to_string(),
             registry: registry.map(str::to_owned),
             digest: None,
             can_be_tried_again: false,
-            words,
+            message,
         };
         let header = match header {
             Ok(header) => header,
-            Err(words) => return Ok(Self { id, outcome: Err(lost(None, words)) }),
+            Err(message) => return Ok(Self { id, outcome: Err(lost(None, message)) }),
         };
-        let Some(ring) = rings.of(header.data_key()) else {
-            let words = format!("no ring has its data key {}", header.data_key());
-            return Ok(Self { id, outcome: Err(lost(None, words)) });
+        let Some(ring) = rings.ring_with(header.data_key()) else {
+            let message = format!("no ring has its data key {}", header.data_key());
+            return Ok(Self { id, outcome: Err(lost(None, message)) });
         };
         let registry = ring.registry().to_owned();
         if !matches!(header.kind(), ObjectKind::Blob | ObjectKind::Manifest) {
-            let words = "it is the log of a task run, and the run is not known".to_owned();
-            return Ok(Self { id, outcome: Err(lost(Some(&registry), words)) });
+            let message = "it is the log of a task run, and the run is not known".to_owned();
+            return Ok(Self { id, outcome: Err(lost(Some(&registry), message)) });
         }
         let lease = match lease(ring, &header).await {
             Ok(lease) => lease,
-            Err((words, can_be_tried_again)) => {
-                let lost = LostFile { can_be_tried_again, ..lost(Some(&registry), words) };
+            Err((message, can_be_tried_again)) => {
+                let lost = LostFile { can_be_tried_again, ..lost(Some(&registry), message) };
                 return Ok(Self { id, outcome: Err(lost) });
             }
         };
@@ -109,7 +109,7 @@ impl SealedFile {
             let outcome = found.map_err(|error| LostFile {
                 digest: digest.map(|digest: Digest| digest.to_string()),
                 can_be_tried_again: matches!(error, Error::Refused(_)),
-                ..lost(Some(&registry), words(&error))
+                ..lost(Some(&registry), describe(&error))
             });
             Ok::<_, Error>(Self { id, outcome })
         });
@@ -119,7 +119,7 @@ impl SealedFile {
 
 /// A lease on the data key of a file, or why there is none, and whether a retry may get one.
 async fn lease(ring: &OpenRing, header: &Header) -> Result<KeyLease, (String, bool)> {
-    let ring = ring.open().map_err(|words| (words.to_owned(), true))?;
+    let ring = ring.open().map_err(|message| (message.to_owned(), true))?;
     ring.lease(header.data_key()).await.map_err(|error| {
         let again = matches!(error, KeyError::Refused(_));
         (error.to_string(), again)
@@ -134,7 +134,7 @@ fn open(
     lease: &KeyLease,
     runtime: &Handle,
     digest: &mut Option<Digest>,
-) -> Result<Found, Error> {
+) -> Result<IntactFile, Error> {
     let reader = store.open_object(id)?;
     let binding = Binding::new(registry, header.kind());
     let (mut opener, identity) =
@@ -172,11 +172,11 @@ fn open(
         sealed_len: None,
     };
     let content = if keeps { Content::Manifest(manifest) } else { Content::Blob };
-    Ok(Found { registry: registry.to_owned(), digest: named, object, content })
+    Ok(IntactFile { registry: registry.to_owned(), digest: named, object, content })
 }
 
-/// The message about a file's problem; the message is its cause.
-fn words(error: &Error) -> String {
+/// The problem with a file, which is the cause of the error.
+fn describe(error: &Error) -> String {
     match error {
         Error::Damaged(OpenError::Damaged) => "it does not authenticate".to_owned(),
         Error::Damaged(cause) => cause.to_string(),

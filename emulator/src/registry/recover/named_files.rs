@@ -11,7 +11,7 @@ use std::sync::Arc;
 use futures::StreamExt as _;
 use tokio::runtime::Handle;
 
-use super::read::PARALLEL;
+use super::orphan_files::PARALLEL;
 use super::recovered::{DamagedContent, Recovered};
 use super::rings::Rings;
 use crate::keys::KeyError;
@@ -24,20 +24,23 @@ use crate::store::{FileId, Store, StoreError};
 use sealed_envelope::{Binding, DataKeyId, Header, OpenError, Opener};
 
 /// A small file that a row names.
-pub(super) struct Named {
+pub(super) struct NamedFile {
     registry: String,
     task: Task,
 }
 
 /// The small files that rows name, except those whose content the journal still had.
-pub(super) fn named(store: &Store, restored: &HashSet<FileId>) -> Result<Vec<Named>, StoreError> {
+pub(super) fn named_files(
+    store: &Store,
+    restored: &HashSet<FileId>,
+) -> Result<Vec<NamedFile>, StoreError> {
     let mut all = Vec::new();
     for record in store.registries()? {
         // A verification of the rows reports a row that cannot be read.
         let objects = store.all_objects(&record.name).flatten();
         for task in objects.filter_map(|stored| Task::of(stored).ok()) {
             if task.row.may_be_carried() && !restored.contains(&task.row.file) {
-                all.push(Named { registry: record.name.clone(), task });
+                all.push(NamedFile { registry: record.name.clone(), task });
             }
         }
     }
@@ -49,7 +52,7 @@ pub(super) async fn check(
     store: &Arc<Store>,
     rings: &Arc<Rings>,
     now: i64,
-    files: Vec<Named>,
+    files: Vec<NamedFile>,
     recovered: &mut Recovered,
 ) -> Result<(), Error> {
     let mut read = futures::stream::iter(files)
@@ -66,12 +69,12 @@ pub(super) async fn check(
             recovered.why_unchecked.get_or_insert_with(|| cause_of(&error));
             continue;
         };
-        let words = cause_of(&error);
-        let finding = Finding::of_object(&file.task.name, &error, words.clone());
+        let message = cause_of(&error);
+        let finding = Finding::of_object(&file.task.name, &error, message.clone());
         findings.entry(file.registry.clone()).or_default().push(finding);
         let store = Arc::clone(store);
         let mark = move || {
-            store.mark_damaged(&file.registry, &file.task.row, damage, &words, now).map(drop)
+            store.mark_damaged(&file.registry, &file.task.row, damage, &message, now).map(drop)
         };
         blocking(mark).await?;
     }
@@ -91,7 +94,7 @@ pub(super) async fn check(
     Ok(())
 }
 
-impl Named {
+impl NamedFile {
     pub(super) fn data_key(&self) -> DataKeyId {
         DataKeyId::from_bytes(self.task.row.data_key)
     }
@@ -113,8 +116,8 @@ impl Named {
         });
         let (reader, header, row) = opened.await?;
         let data_key = header.data_key();
-        let ring = rings.of(data_key).ok_or(KeyError::NoSuchDataKey(data_key))?;
-        let ring = ring.open().map_err(|words| Error::internal(words.to_owned()))?;
+        let ring = rings.ring_with(data_key).ok_or(KeyError::NoSuchDataKey(data_key))?;
+        let ring = ring.open().map_err(|message| Error::internal(message.to_owned()))?;
         let lease = ring.lease(data_key).await?;
         let (runtime, registry) = (Handle::current(), self.registry.clone());
         blocking(move || {
