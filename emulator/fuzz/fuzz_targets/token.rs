@@ -61,7 +61,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         assert_eq!(of_registry(&edited).is_ok(), edited == world.refresh);
     }
 
-    for scope in Scope::of_texts([text.as_ref()]) {
+    for scope in Scope::parse_all([text.as_ref()]) {
         assert_eq!(scope.to_string().parse(), Ok(scope));
     }
 });
