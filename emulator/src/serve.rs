@@ -650,7 +650,7 @@ async fn open_registries(
         }
     };
     let stored = Arc::clone(&store);
-    let has_local = tokio::task::spawn_blocking(move || stored.registry(RegistryName::LOCAL));
+    let has_local = tokio::task::spawn_blocking(move || stored.registry(&RegistryName::local()));
     let has_local = has_local.await.map_err(std::io::Error::other)?.is_ok_and(|row| row.is_some());
     let open = async {
         // If the vault is down or slow, its changes are followed later.

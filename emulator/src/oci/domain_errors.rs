@@ -126,8 +126,8 @@ impl ErrorReply {
         let name = repository.as_str();
         let detail = match locked {
             Locked::Repository => json!({ "name": name }),
-            Locked::Tag(tag) => json!({ "name": name, "tag": tag }),
-            Locked::Manifest(digest) => json!({ "name": name, "digest": digest }),
+            Locked::Tag(tag) => json!({ "name": name, "tag": tag.as_str() }),
+            Locked::Manifest(digest) => json!({ "name": name, "digest": digest.as_str() }),
         };
         Self::new(
             StatusCode::METHOD_NOT_ALLOWED,

@@ -12,6 +12,7 @@ use super::encoding::{key, prefix};
 use super::error::StoreError;
 use super::handle::Store;
 use super::tables::Table;
+use crate::names::RegistryName;
 
 const SETTINGS: &str = "settings";
 const SCOPE_MAP: &str = "scope-map";
@@ -81,27 +82,27 @@ pub enum DeletedScopeMap {
 /// Writes the login settings of a new registry.
 pub(super) fn write_access(
     view: &View<'_>,
-    registry: &str,
+    registry: &RegistryName,
     row: &AccessRow,
 ) -> Result<(), StoreError> {
-    view.put(Table::Access, key(&[registry, SETTINGS, ""]), row)
+    view.put(Table::Access, key(&[registry, &SETTINGS, &""]), row)
 }
 
 impl Store {
     /// The login settings of a registry.
-    pub fn access(&self, registry: &str) -> Result<AccessRow, StoreError> {
-        let row = self.database.row(Table::Access, &key(&[registry, SETTINGS, ""]))?;
+    pub fn access(&self, registry: &RegistryName) -> Result<AccessRow, StoreError> {
+        let row = self.database.row(Table::Access, &key(&[registry, &SETTINGS, &""]))?;
         Ok(row.unwrap_or_default())
     }
 
     /// Changes the login settings of a registry, and returns the new ones. Durable on return.
     pub fn change_access(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         change: impl Fn(&mut AccessRow),
     ) -> Result<AccessRow, StoreError> {
         let row = self.database.transact(|view| {
-            let at = key(&[registry, SETTINGS, ""]);
+            let at = key(&[registry, &SETTINGS, &""]);
             let mut row: AccessRow = view.row(Table::Access, &at)?.unwrap_or_default();
             change(&mut row);
             view.put(Table::Access, at, &row)?;
@@ -114,24 +115,24 @@ impl Store {
     /// A scope map and its actions, in order.
     pub fn scope_map(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         name: &str,
     ) -> Result<Option<(ScopeMapRow, Vec<String>)>, StoreError> {
-        let row = self.database.row(Table::Access, &key(&[registry, SCOPE_MAP, name]))?;
+        let row = self.database.row(Table::Access, &key(&[registry, &SCOPE_MAP, &name]))?;
         let Some(row) = row else { return Ok(None) };
-        let actions = self.database.last_parts(Table::Access, &[registry, ACTION, name]);
+        let actions = self.database.last_parts(Table::Access, &[registry, &ACTION, &name]);
         Ok(Some((row, actions.collect::<Result<_, _>>()?)))
     }
 
     /// The names of the scope maps of a registry, in order.
-    pub fn scope_maps(&self, registry: &str) -> Result<Vec<String>, StoreError> {
+    pub fn scope_maps(&self, registry: &RegistryName) -> Result<Vec<String>, StoreError> {
         self.names_of(registry, SCOPE_MAP)
     }
 
     /// Makes a scope map, or replaces it and keeps its time of creation. Durable on return.
     pub fn put_scope_map(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         name: &str,
         row: &ScopeMapRow,
         actions: &[String],
@@ -141,10 +142,10 @@ impl Store {
         writer.transact(|view| {
             old.iter().try_for_each(|key| view.remove(Table::Access, key.clone()))?;
             for action in actions {
-                let at = key(&[registry, ACTION, name, action]);
+                let at = key(&[registry, &ACTION, &name, &action]);
                 view.put_bytes(Table::Access, at, Vec::new())?;
             }
-            let at = key(&[registry, SCOPE_MAP, name]);
+            let at = key(&[registry, &SCOPE_MAP, &name]);
             let known: Option<ScopeMapRow> = view.row(Table::Access, &at)?;
             let created = known.map_or(row.created, |known| known.created);
             view.put(Table::Access, at, &ScopeMapRow { created, ..row.clone() })
@@ -156,11 +157,11 @@ impl Store {
     /// Deletes a scope map, unless a token uses it. Durable on return.
     pub fn delete_scope_map(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         name: &str,
     ) -> Result<DeletedScopeMap, StoreError> {
         let writer = self.database.writer()?;
-        let at = key(&[registry, SCOPE_MAP, name]);
+        let at = key(&[registry, &SCOPE_MAP, &name]);
         if !self.database.has(Table::Access, &at)? {
             return Ok(DeletedScopeMap::Unknown);
         }
@@ -181,12 +182,16 @@ impl Store {
     }
 
     /// A token.
-    pub fn login_token(&self, registry: &str, name: &str) -> Result<Option<TokenRow>, StoreError> {
-        self.database.row(Table::Access, &key(&[registry, TOKEN, name]))
+    pub fn login_token(
+        &self,
+        registry: &RegistryName,
+        name: &str,
+    ) -> Result<Option<TokenRow>, StoreError> {
+        self.database.row(Table::Access, &key(&[registry, &TOKEN, &name]))
     }
 
     /// The names of the tokens of a registry, in order.
-    pub fn login_tokens(&self, registry: &str) -> Result<Vec<String>, StoreError> {
+    pub fn login_tokens(&self, registry: &RegistryName) -> Result<Vec<String>, StoreError> {
         self.names_of(registry, TOKEN)
     }
 
@@ -194,11 +199,11 @@ impl Store {
     /// token. Durable on return.
     pub fn put_login_token(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         name: &str,
         new: &TokenRow,
     ) -> Result<TokenRow, StoreError> {
-        let at = key(&[registry, TOKEN, name]);
+        let at = key(&[registry, &TOKEN, &name]);
         let row = self.database.transact(|view| {
             let mut row = new.clone();
             if let Some(known) = view.row::<TokenRow>(Table::Access, &at)? {
@@ -214,11 +219,11 @@ impl Store {
     /// Changes a token, and returns the new one, or `None` if there is no such token. Durable on return.
     pub fn change_login_token(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         name: &str,
         change: impl Fn(&mut TokenRow),
     ) -> Result<Option<TokenRow>, StoreError> {
-        let at = key(&[registry, TOKEN, name]);
+        let at = key(&[registry, &TOKEN, &name]);
         let row = self.database.transact(|view| {
             view.change(Table::Access, at.clone(), &change)?;
             view.row(Table::Access, &at)
@@ -228,9 +233,13 @@ impl Store {
     }
 
     /// Deletes a token. Returns false if there is no such token. Durable on return.
-    pub fn delete_login_token(&self, registry: &str, name: &str) -> Result<bool, StoreError> {
+    pub fn delete_login_token(
+        &self,
+        registry: &RegistryName,
+        name: &str,
+    ) -> Result<bool, StoreError> {
         let removed = self.database.transact_for(Purpose::Removal, |view| {
-            let at = key(&[registry, TOKEN, name]);
+            let at = key(&[registry, &TOKEN, &name]);
             let found = view.has(Table::Access, &at)?;
             view.remove(Table::Access, at)?;
             Ok(found)
@@ -239,13 +248,13 @@ impl Store {
         Ok(removed)
     }
 
-    fn names_of(&self, registry: &str, kind: &str) -> Result<Vec<String>, StoreError> {
-        self.database.last_parts(Table::Access, &[registry, kind]).collect()
+    fn names_of(&self, registry: &RegistryName, kind: &str) -> Result<Vec<String>, StoreError> {
+        self.database.last_parts(Table::Access, &[registry, &kind]).collect()
     }
 
-    fn action_keys(&self, registry: &str, map: &str) -> Result<Vec<Vec<u8>>, StoreError> {
+    fn action_keys(&self, registry: &RegistryName, map: &str) -> Result<Vec<Vec<u8>>, StoreError> {
         self.database
-            .scan(Table::Access, &prefix(&[registry, ACTION, map]))
+            .scan(Table::Access, &prefix(&[registry, &ACTION, &map]))
             .map(|row| Ok(row?.0.to_vec()))
             .collect()
     }

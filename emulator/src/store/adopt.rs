@@ -4,6 +4,7 @@
 //! [`Store::commit_adopted`], so that a repair of many files does not wait for the disk at each.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use super::blobs::link;
 use super::encoding::key;
@@ -13,6 +14,7 @@ use super::manifest_rows::{NewManifest, Step, insert_manifest};
 use super::objects::Presence;
 use super::rows::{BlobRow, ManifestRow, ObjectRow};
 use super::tables::Table;
+use crate::names::{Digest, RegistryName, RepositoryName};
 
 /// The result of adopting a sealed file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,7 +22,7 @@ pub enum Adopted {
     /// It has a row now.
     Stored {
         /// The referenced blobs and manifests that the repository does not have.
-        missing: Vec<String>,
+        missing: Vec<Digest>,
     },
     /// The registry has the same content in another file, which stays.
     Duplicate,
@@ -30,9 +32,9 @@ impl Store {
     /// Restores the row of a sealed file as a blob, and shows it in a repository. A blob whose file is missing gets this one.
     pub fn adopt_blob(
         &self,
-        registry: &str,
-        repository: &str,
-        digest: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
+        digest: &Digest,
         object: &ObjectRow,
     ) -> Result<Adopted, StoreError> {
         let blob_key = key(&[registry, digest]);
@@ -67,12 +69,12 @@ impl Store {
     /// in the repository if the registry has them. Missing blobs do not prevent clients from pulling the rest.
     pub fn adopt_manifest(
         &self,
-        registry: &str,
-        repository: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
         manifest: NewManifest<'_>,
     ) -> Result<Adopted, StoreError> {
         let writer = self.database.writer()?;
-        let in_repository = |part: &str| key(&[registry, repository, part]);
+        let in_repository = |part: &dyn Display| key(&[registry, repository, part]);
         let at = in_repository(manifest.digest);
         if self.database.row::<ManifestRow>(Table::Manifests, &at)?.is_some() {
             return Ok(Adopted::Duplicate);
@@ -85,7 +87,7 @@ impl Store {
                 self.database.row(Table::Blobs, &key(&[registry, digest]))?;
             match blob {
                 Some(blob) => {
-                    present.insert(digest.as_str());
+                    present.insert(digest);
                     if !self.database.has(Table::Links, &in_repository(digest))? {
                         unlinked.push((digest, blob));
                     }

@@ -14,6 +14,7 @@ use super::handle::Store;
 use super::objects::ObjectWriter;
 use super::rows::{BlobRow, LinkRow, ObjectRow, UploadRow};
 use super::tables::Table;
+use crate::names::{Digest, RegistryName, RepositoryName, UploadId};
 
 /// How long the record of a client's access to a blob stays before it is updated, in seconds.
 const TOUCH_INTERVAL: i64 = 60;
@@ -40,10 +41,10 @@ impl Store {
     /// `object.file` and `object.data_key` are those of the upload's row. After an error the upload still exists.
     pub fn publish_blob(
         &self,
-        registry: &str,
-        repository: &str,
-        digest: &str,
-        upload_id: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
+        digest: &Digest,
+        upload_id: UploadId,
         object: ObjectRow,
         writer: ObjectWriter,
     ) -> Result<(), StoreError> {
@@ -88,9 +89,9 @@ impl Store {
     /// Shows a blob of the registry in this repository too (a mount). Returns false if the registry does not have it. Durable.
     pub fn link_blob(
         &self,
-        registry: &str,
-        repository: &str,
-        digest: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
+        digest: &Digest,
         now: i64,
     ) -> Result<bool, StoreError> {
         let linked = self.database.transact(|view| {
@@ -107,9 +108,9 @@ impl Store {
     /// A blob, if this repository shows it.
     pub fn blob(
         &self,
-        registry: &str,
-        repository: &str,
-        digest: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
+        digest: &Digest,
     ) -> Result<Option<ObjectRow>, StoreError> {
         if !self.database.has(Table::Links, &key(&[registry, repository, digest]))? {
             return Ok(None);
@@ -121,8 +122,8 @@ impl Store {
     /// A blob of the registry, whichever repositories show it.
     pub fn registry_blob(
         &self,
-        registry: &str,
-        digest: &str,
+        registry: &RegistryName,
+        digest: &Digest,
     ) -> Result<Option<ObjectRow>, StoreError> {
         let blob: Option<BlobRow> = self.database.row(Table::Blobs, &key(&[registry, digest]))?;
         Ok(blob.map(|blob| blob.object))
@@ -132,9 +133,9 @@ impl Store {
     /// while. The record is not durable, and is written at most once a minute.
     pub fn see_blob(
         &self,
-        registry: &str,
-        repository: &str,
-        digest: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
+        digest: &Digest,
         now: i64,
     ) -> Result<Option<ObjectRow>, StoreError> {
         let link_key = key(&[registry, repository, digest]);
@@ -164,9 +165,9 @@ impl Store {
     /// Removes a blob from a repository, and deletes it if this was its last repository. Durable.
     pub fn unlink_blob(
         &self,
-        registry: &str,
-        repository: &str,
-        digest: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
+        digest: &Digest,
     ) -> Result<Unlinked, StoreError> {
         let (unlinked, deleted) = self.database.transact_for(Purpose::Removal, |view| {
             let row = view.row::<LinkRow>(Table::Links, &key(&[registry, repository, digest]))?;
@@ -192,13 +193,13 @@ impl Store {
 /// Inserts a blob whose object is finished, and ends its upload. Returns the file that it replaces, if there was one.
 fn insert_blob(
     view: &View<'_>,
-    registry: &str,
-    repository: &str,
-    digest: &str,
-    upload_id: &str,
+    registry: &RegistryName,
+    repository: &RepositoryName,
+    digest: &Digest,
+    upload_id: UploadId,
     object: &ObjectRow,
 ) -> Result<Option<FileId>, StoreError> {
-    let upload_key = key(&[registry, upload_id]);
+    let upload_key = key(&[registry, &upload_id]);
     let Some(upload) = view.row::<UploadRow>(Table::Uploads, &upload_key)? else {
         return Err(StoreError::UnknownUpload);
     };
@@ -230,9 +231,9 @@ fn insert_blob(
 /// Links a repository to a blob, or records that it was seen there. Writes the blob's row.
 pub(super) fn link(
     view: &View<'_>,
-    registry: &str,
-    repository: &str,
-    digest: &str,
+    registry: &RegistryName,
+    repository: &RepositoryName,
+    digest: &Digest,
     mut blob: BlobRow,
     now: i64,
 ) -> Result<(), StoreError> {
@@ -253,9 +254,9 @@ pub(super) fn link(
 /// the caller unlinks the file after the commit.
 pub(super) fn unlink(
     view: &View<'_>,
-    registry: &str,
-    repository: &str,
-    digest: &str,
+    registry: &RegistryName,
+    repository: &RepositoryName,
+    digest: &Digest,
 ) -> Result<Option<ObjectRow>, StoreError> {
     view.remove(Table::Links, key(&[registry, repository, digest]))?;
     let blob_key = key(&[registry, digest]);

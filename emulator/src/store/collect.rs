@@ -16,6 +16,7 @@ use super::handle::Store;
 use super::rows::{LinkRow, UploadRow};
 use super::tables::Table;
 use super::uploads::HeldByUploads;
+use crate::names::{Digest, RegistryName, RepositoryName};
 
 /// How many removals share a commit.
 const BATCH: usize = 256;
@@ -27,10 +28,10 @@ pub struct CollectRules<'a> {
     pub unreferenced_before: i64,
     /// Uploads are removed if they last grew before this: seconds since 1970, emulator time.
     pub uploads_touched_before: i64,
-    /// Whether a client holds an upload, by its id, now, whatever emulator time says.
-    pub is_live: &'a dyn Fn(&str) -> bool,
-    /// Whether a blob of a repository (repository, digest) was pushed or asked for in the last real seconds.
-    pub is_recent: &'a dyn Fn(&str, &str) -> bool,
+    /// Whether a client holds an upload now, whatever emulator time says.
+    pub is_live: &'a dyn Fn(&UploadRow) -> bool,
+    /// Whether a blob of a repository was pushed or asked for in the last real seconds.
+    pub is_recent: &'a dyn Fn(&RepositoryName, &Digest) -> bool,
     /// Whether manifests that no tag reaches are removed too, by the rules for links and their time of push.
     pub untagged: bool,
     /// Called for each unused thing that is too young to be removed.
@@ -45,18 +46,18 @@ pub enum Kept<'a> {
     /// A blob of a repository.
     Blob {
         /// The repository.
-        repository: &'a str,
+        repository: &'a RepositoryName,
         /// The digest.
-        digest: &'a str,
+        digest: &'a Digest,
         /// When it was last seen: seconds since 1970, emulator time.
         touched: i64,
     },
     /// A manifest, kept for its own age or for that of a manifest that reaches it.
     Manifest {
         /// The repository.
-        repository: &'a str,
+        repository: &'a RepositoryName,
         /// The digest of the manifest that is too young.
-        digest: &'a str,
+        digest: &'a Digest,
         /// When it was pushed: seconds since 1970, emulator time.
         touched: i64,
     },
@@ -86,7 +87,7 @@ impl Store {
     /// push either gets the error that a blob is missing, or keeps the blob; it never succeeds without.
     pub fn collect(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         rules: CollectRules<'_>,
         progress: &mut dyn FnMut(&Collected),
     ) -> Result<Collected, StoreError> {
@@ -123,16 +124,16 @@ impl Store {
     /// Returns how many there were, and their size.
     pub fn expire_uploads(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         touched_before: i64,
-        is_live: &dyn Fn(&str) -> bool,
+        is_live: &dyn Fn(&UploadRow) -> bool,
     ) -> Result<HeldByUploads, StoreError> {
         let has_expired = |row: &UploadRow| row.touched < touched_before;
         let mut expired = HeldByUploads::default();
         for row in self.uploads(registry)? {
             let len = self.upload_len(&row);
             if has_expired(&row)
-                && !is_live(&row.id)
+                && !is_live(&row)
                 && self.forget_upload(registry, &row.id, has_expired)?
             {
                 expired.uploads += 1;
@@ -144,13 +145,13 @@ impl Store {
 
     fn collect_links(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         rules: CollectRules<'_>,
         collected: &mut Collected,
         progress: &mut dyn FnMut(&Collected),
     ) -> Result<(), StoreError> {
         let is_unused = |link: &LinkRow| link.refs == 0 && link.touched < rules.unreferenced_before;
-        let kept = |repository: &str, digest: &str, link: &LinkRow| {
+        let kept = |repository: &RepositoryName, digest: &Digest, link: &LinkRow| {
             (rules.kept)(Kept::Blob { repository, digest, touched: link.touched });
         };
         let mut files = Vec::new();
@@ -161,7 +162,8 @@ impl Store {
             if link.refs != 0 {
                 continue;
             }
-            let (repository, digest) = (nth_part(&key, 1)?, nth_part(&key, 2)?);
+            let (repository, digest): (RepositoryName, Digest) =
+                (nth_part(&key, 1)?, nth_part(&key, 2)?);
             if !is_unused(&link) || (rules.is_recent)(&repository, &digest) {
                 kept(&repository, &digest, &link);
                 continue;
@@ -196,9 +198,9 @@ impl Store {
     )]
     fn collect_link(
         &self,
-        registry: &str,
-        repository: &str,
-        digest: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
+        digest: &Digest,
         is_unused: impl Fn(&LinkRow) -> bool,
     ) -> Result<Option<Option<(FileId, u64)>>, StoreError> {
         self.database.transact_for(Purpose::Removal, |view| {

@@ -19,6 +19,7 @@ use super::new_object::NewObject;
 use super::objects::Presence;
 use super::rows::{ManifestRow, ObjectRow};
 use super::tables::Table;
+use crate::names::{Digest, RegistryName, RepositoryName};
 
 /// The longest message that a mark keeps, in characters.
 const MAX_WORDS: usize = 400;
@@ -75,7 +76,7 @@ impl Store {
     /// The mark of the file of an object, or `None` if no damage was found.
     pub fn damage(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         object: &ObjectRow,
     ) -> Result<Option<DamageRow>, StoreError> {
         self.database.row(Table::Damages, &damage_key(registry, object.file))
@@ -101,7 +102,7 @@ impl Store {
     /// Marks the file of an object. Returns false if the object was replaced or deleted meanwhile, or has this mark already.
     pub fn mark_damaged(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         object: &ObjectRow,
         damage: Damage,
         words: &str,
@@ -122,7 +123,11 @@ impl Store {
     }
 
     /// Removes the mark of a file that was read to its end without a fault. Returns false if it had none.
-    pub fn clear_damage(&self, registry: &str, object: &ObjectRow) -> Result<bool, StoreError> {
+    pub fn clear_damage(
+        &self,
+        registry: &RegistryName,
+        object: &ObjectRow,
+    ) -> Result<bool, StoreError> {
         let at = damage_key(registry, object.file);
         if !self.database.has(Table::Damages, &at)? {
             return Ok(false);
@@ -138,7 +143,7 @@ impl Store {
     }
 
     /// How many files of a registry have a mark.
-    pub fn count_damages(&self, registry: &str) -> Result<u64, StoreError> {
+    pub fn count_damages(&self, registry: &RegistryName) -> Result<u64, StoreError> {
         let rows = self.database.scan(Table::Damages, &prefix(&[registry]));
         rows.map(|row| row.map(drop)).try_fold(0, |sum, row| row.map(|()| sum + 1))
     }
@@ -147,8 +152,9 @@ impl Store {
     /// Returns false if the manifest was replaced or deleted meanwhile.
     pub fn replace_manifest_file(
         &self,
-        registry: &str,
-        [repository, digest]: [&str; 2],
+        registry: &RegistryName,
+        repository: &RepositoryName,
+        digest: &Digest,
         condemned: FileId,
         object: &ObjectRow,
         new: NewObject,

@@ -4,7 +4,9 @@
 //! to write: what it read before its transaction is still true in the transaction. A transaction is in memory until
 //! [`Database::commit`]; call that without the right, so that commits share one sync.
 
+use std::fmt::Display;
 use std::ops::Bound;
+use std::str::FromStr;
 use std::sync::Arc;
 
 use azure_emulator_core::disk_space::Purpose;
@@ -21,6 +23,7 @@ use super::row_engine::{Body, JournalRows, RowEngine, RowView, RowWriter, Still}
 use super::rows::FileRow;
 use super::rows::Stats;
 use super::tables::Table;
+use crate::names::RegistryName;
 
 /// The rows of all registries.
 #[derive(Debug)]
@@ -142,12 +145,12 @@ impl Database {
             .map(|row| Ok(row?))
     }
 
-    /// The last parts of the keys that begin with these parts, in order.
-    pub(super) fn last_parts(
+    /// The last parts of the keys that begin with these parts, in order, as texts or as names.
+    pub(super) fn last_parts<T: FromStr>(
         &self,
         table: Table,
-        parts: &[&str],
-    ) -> impl Iterator<Item = Result<String, StoreError>> + use<> {
+        parts: &[&dyn Display],
+    ) -> impl Iterator<Item = Result<T, StoreError>> + use<T> {
         self.scan(table, &prefix(parts)).map(|row| last_part(&row?.0))
     }
 }
@@ -248,14 +251,14 @@ impl View<'_> {
     }
 
     /// The counters of a registry.
-    pub(super) fn stats(&self, registry: &str) -> Result<Stats, StoreError> {
+    pub(super) fn stats(&self, registry: &RegistryName) -> Result<Stats, StoreError> {
         Ok(self.row(Table::Counters, &key(&[registry]))?.unwrap_or_default())
     }
 
     /// Changes the counters of a registry.
     pub(super) fn count(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         change: impl Fn(&mut Stats),
     ) -> Result<(), StoreError> {
         let mut stats = self.stats(registry)?;
@@ -266,12 +269,12 @@ impl View<'_> {
     /// Records that a file is sealed under a data key, which must be in the ring.
     pub(super) fn own_file(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         file: FileId,
         data_key: [u8; 16],
     ) -> Result<(), StoreError> {
         self.require_data_key(registry, data_key)?;
-        let row = FileRow { registry: registry.to_owned(), data_key };
+        let row = FileRow { registry: registry.to_string(), data_key };
         self.put(Table::Files, file.as_bytes().to_vec(), &row)?;
         self.put_bytes(Table::Uses, use_key(registry, file, data_key), Vec::new())
     }
@@ -279,7 +282,7 @@ impl View<'_> {
     /// Removes the record of a file and its mark of damage. The file is unlinked after the commit.
     pub(super) fn disown_file(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         file: FileId,
         data_key: [u8; 16],
     ) -> Result<(), StoreError> {
@@ -294,7 +297,7 @@ impl View<'_> {
     /// Fails if a data key is not in the ring of the registry.
     pub(super) fn require_data_key(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         data_key: [u8; 16],
     ) -> Result<(), StoreError> {
         if !self.has(Table::RingKeys, &key(&[registry, &hex::encode(data_key)]))? {
@@ -304,6 +307,6 @@ impl View<'_> {
     }
 }
 
-fn use_key(registry: &str, file: FileId, data_key: [u8; 16]) -> Vec<u8> {
-    key(&[registry, &hex::encode(data_key), &file.to_string()])
+fn use_key(registry: &RegistryName, file: FileId, data_key: [u8; 16]) -> Vec<u8> {
+    key(&[registry, &hex::encode(data_key), &file])
 }

@@ -12,13 +12,14 @@ use super::error::StoreError;
 use super::file_id::{FileId, InvalidFileId};
 use super::handle::Store;
 use super::tables::Table;
+use crate::names::RegistryName;
 
 /// How many rows are removed in one transaction.
 const BATCH: usize = 256;
 
 impl Store {
     /// Removes the content of a registry. The ring and the rows of [`own_rows`] stay. It can be repeated.
-    pub(super) fn empty(&self, registry: &str) -> Result<(), StoreError> {
+    pub(super) fn empty(&self, registry: &RegistryName) -> Result<(), StoreError> {
         while self.remove_files_of(registry)? {}
         for table in content() {
             while self.remove_rows_of(registry, table)? {}
@@ -27,7 +28,7 @@ impl Store {
     }
 
     /// Whether a registry has no content.
-    pub(super) fn is_empty(&self, registry: &str) -> Result<bool, StoreError> {
+    pub(super) fn is_empty(&self, registry: &RegistryName) -> Result<bool, StoreError> {
         for table in content().chain([Table::Uses]) {
             if self.database.scan(table, &prefix(&[registry])).next().transpose()?.is_some() {
                 return Ok(false);
@@ -37,7 +38,7 @@ impl Store {
     }
 
     /// Removes a batch of rows. Returns false if none was left.
-    fn remove_rows_of(&self, registry: &str, table: Table) -> Result<bool, StoreError> {
+    fn remove_rows_of(&self, registry: &RegistryName, table: Table) -> Result<bool, StoreError> {
         let writer = self.database.writer()?;
         let rows = self.database.scan(table, &prefix(&[registry])).take(BATCH);
         let batch: Vec<Vec<u8>> =
@@ -49,7 +50,7 @@ impl Store {
     }
 
     /// Removes a batch of files. Returns false if none was left.
-    fn remove_files_of(&self, registry: &str) -> Result<bool, StoreError> {
+    fn remove_files_of(&self, registry: &RegistryName) -> Result<bool, StoreError> {
         let writer = self.database.writer()?;
         let mut batch: Vec<(Vec<u8>, FileId)> = Vec::new();
         for row in self.database.scan(Table::Uses, &prefix(&[registry])).take(BATCH) {
@@ -80,12 +81,12 @@ fn content() -> impl Iterator<Item = Table> {
 }
 
 /// The rows of the content of a registry whose key is its name.
-pub(super) fn own_rows(registry: &str) -> [(Table, Vec<u8>); 2] {
+pub(super) fn own_rows(registry: &RegistryName) -> [(Table, Vec<u8>); 2] {
     [Table::Counters, Table::TaskRuns].map(|table| (table, key(&[registry])))
 }
 
 /// The file that a key of [`Table::Uses`] names.
 fn used_file(key: &[u8]) -> Result<FileId, StoreError> {
     let damaged = |error: InvalidFileId| StoreError::Damaged(error.to_string());
-    last_part(key)?.parse().map_err(damaged)
+    last_part::<String>(key)?.parse().map_err(damaged)
 }

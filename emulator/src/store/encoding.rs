@@ -3,46 +3,59 @@
 //! A key is its parts joined by a zero byte, which no name and no digest has. A value is JSON, below [`MAX_ROW`]:
 //! sled keeps larger values in files that are never synced.
 
+use std::fmt::{self, Write as _};
+use std::str::FromStr;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::StoreError;
 use super::file_id::FileId;
+use crate::names::RegistryName;
 
 /// The largest encoded row, in bytes: sled's limit for a value in its log is far higher, but it keeps only such rows durably.
 pub(super) const MAX_ROW: usize = 4000;
 
 /// Joins the parts of a key.
-pub(super) fn key(parts: &[&str]) -> Vec<u8> {
-    debug_assert!(parts.iter().all(|part| !part.contains('\0')), "names are parsed: {parts:?}");
-    parts.join("\0").into_bytes()
+pub(super) fn key(parts: &[&dyn fmt::Display]) -> Vec<u8> {
+    let mut key = String::new();
+    for (index, part) in parts.iter().enumerate() {
+        if 0 < index {
+            key.push('\0');
+        }
+        let start = key.len();
+        // A `String` accepts every text.
+        let _ = write!(key, "{part}");
+        debug_assert!(!key[start..].contains('\0'), "names are parsed: {:?}", &key[start..]);
+    }
+    key.into_bytes()
 }
 
 /// The prefix of all keys that have these parts and more.
-pub(super) fn prefix(parts: &[&str]) -> Vec<u8> {
+pub(super) fn prefix(parts: &[&dyn fmt::Display]) -> Vec<u8> {
     let mut prefix = key(parts);
     prefix.push(0);
     prefix
 }
 
-/// The last part of a key.
-pub(super) fn last_part(key: &[u8]) -> Result<String, StoreError> {
+/// The last part of a key, as text or as a name.
+pub(super) fn last_part<T: FromStr>(key: &[u8]) -> Result<T, StoreError> {
     part(key, |parts| parts.next_back())
 }
 
-/// The part of a key at an index.
-pub(super) fn nth_part(key: &[u8], index: usize) -> Result<String, StoreError> {
+/// The part of a key at an index, as text or as a name.
+pub(super) fn nth_part<T: FromStr>(key: &[u8], index: usize) -> Result<T, StoreError> {
     part(key, |parts| parts.nth(index))
 }
 
-fn part<'a>(
+fn part<'a, T: FromStr>(
     key: &'a [u8],
     pick: impl FnOnce(&mut dyn DoubleEndedIterator<Item = &'a str>) -> Option<&'a str>,
-) -> Result<String, StoreError> {
+) -> Result<T, StoreError> {
     std::str::from_utf8(key)
         .ok()
         .and_then(|text| pick(&mut text.split('\0')))
-        .map(str::to_owned)
+        .and_then(|part| part.parse().ok())
         .ok_or_else(|| StoreError::Damaged("a row has an invalid key".to_owned()))
 }
 
@@ -68,8 +81,8 @@ pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, StoreError>
 }
 
 /// The key of the mark of a damaged file.
-pub(super) fn damage_key(registry: &str, file: FileId) -> Vec<u8> {
-    key(&[registry, &file.to_string()])
+pub(super) fn damage_key(registry: &RegistryName, file: FileId) -> Vec<u8> {
+    key(&[registry, &file])
 }
 
 #[cfg(test)]
@@ -104,14 +117,14 @@ mod tests {
 
         #[test]
         fn the_parts_of_a_key_survive_a_round_trip(parts in prop::collection::vec("[a-z0-9:/._-]{1,40}", 1..5)) {
-            let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
-            let key = key(&parts);
+            let displayed: Vec<&dyn fmt::Display> = parts.iter().map(|part| part as _).collect();
+            let key = key(&displayed);
 
             for (i, part) in parts.iter().enumerate() {
-                prop_assert_eq!(&nth_part(&key, i).unwrap(), part);
+                prop_assert_eq!(&nth_part::<String>(&key, i).unwrap(), part);
             }
-            prop_assert_eq!(last_part(&key).unwrap(), parts[parts.len() - 1]);
-            prop_assert!(key.starts_with(&prefix(&parts[..parts.len() - 1])) || parts.len() == 1);
+            prop_assert_eq!(&last_part::<String>(&key).unwrap(), &parts[parts.len() - 1]);
+            prop_assert!(key.starts_with(&prefix(&displayed[..parts.len() - 1])) || parts.len() == 1);
         }
 
         #[test]

@@ -13,6 +13,7 @@ use super::layout::Layout;
 use super::new_object::Claims;
 use super::objects::Objects;
 use super::rows::UploadRow;
+use crate::names::RegistryName;
 
 /// The open data folder. Share it in an `Arc`; all methods block.
 #[derive(Debug)]
@@ -27,7 +28,7 @@ pub struct Store {
     /// Objects that will be published and that no row names yet.
     pub(super) claims: Claims,
     /// Rows of uploads that had no object at the opening and were not checked again yet.
-    pub(super) without_file: Mutex<Vec<(String, UploadRow)>>,
+    pub(super) without_file: Mutex<Vec<(RegistryName, UploadRow)>>,
     /// Held until the database is closed: fields are dropped in this order.
     pub(super) _lock: LockFile,
     /// Reports that the folder is free, after the lock.

@@ -119,7 +119,7 @@ impl Store {
         let mut all = Vec::new();
         for row in self.database.scan(Table::Intents, &[]) {
             let (at, bytes) = row?;
-            if nth_part(&at, 1)? != HEAD {
+            if nth_part::<String>(&at, 1)? != HEAD {
                 continue;
             }
             let Ok(id) = id_of(&at) else {
@@ -154,7 +154,7 @@ impl Store {
 
     /// The outcome of the operation of this id, if it has ended and the outcome is kept.
     pub fn outcome(&self, id: Uuid) -> Result<Option<OutcomeRow>, StoreError> {
-        self.database.row(Table::Outcomes, &key(&[&id.to_string()]))
+        self.database.row(Table::Outcomes, &key(&[&id]))
     }
 
     /// Removes the oldest outcomes if there are too many. Only in that case does it wait for the right to write.
@@ -206,7 +206,7 @@ impl View<'_> {
             End::Nothing => return Ok(()),
             End::Forget(id) => *id,
             End::Keep(id, outcome) => {
-                self.put(Table::Outcomes, key(&[&id.to_string()]), outcome)?;
+                self.put(Table::Outcomes, key(&[&id]), outcome)?;
                 *id
             }
         };
@@ -220,15 +220,15 @@ impl View<'_> {
 }
 
 fn head_key(id: Uuid) -> Vec<u8> {
-    key(&[&id.to_string(), HEAD])
+    key(&[&id, &HEAD])
 }
 
 fn piece_key(id: Uuid, number: u32) -> Vec<u8> {
-    key(&[&id.to_string(), &number.to_string()])
+    key(&[&id, &number])
 }
 
 fn id_of(at: &[u8]) -> Result<Uuid, StoreError> {
-    nth_part(at, 0)?
+    nth_part::<String>(at, 0)?
         .parse()
         .map_err(|_| StoreError::Damaged("the id of an intent is not valid".to_owned()))
 }

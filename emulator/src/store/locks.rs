@@ -3,12 +3,15 @@
 //! The attributes are in the rows of their objects, so that they are deleted with them, and a change checks them in its own
 //! transaction. The three levels are independent: locking one never locks another.
 
+use std::fmt::Display;
+
 use super::database::View;
 use super::encoding::key;
 use super::error::StoreError;
 use super::handle::Store;
 use super::rows::{Attributes, ManifestRow, RepositoryRow, TagRow};
 use super::tables::Table;
+use crate::names::{Digest, RegistryName, RepositoryName, Tag};
 
 /// An object that has attributes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,9 +19,9 @@ pub enum Lockable<'a> {
     /// The repository as a whole.
     Repository,
     /// A tag of it.
-    Tag(&'a str),
+    Tag(&'a Tag),
     /// A manifest of it, by its digest.
-    Manifest(&'a str),
+    Manifest(&'a Digest),
 }
 
 /// The object that is locked.
@@ -27,9 +30,9 @@ pub enum Locked {
     /// The repository as a whole.
     Repository,
     /// A tag of it.
-    Tag(String),
+    Tag(Tag),
     /// A manifest of it, by its digest.
-    Manifest(String),
+    Manifest(Digest),
 }
 
 /// The result of deleting a tag or a manifest.
@@ -47,12 +50,12 @@ impl Store {
     /// Changes the attributes of an object. Returns false if there is no such object. Durable on return.
     pub fn change_attributes(
         &self,
-        registry: &str,
-        repository: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
         of: Lockable<'_>,
         change: impl Fn(&mut Attributes),
     ) -> Result<bool, StoreError> {
-        let in_repository = |part: &str| key(&[registry, repository, part]);
+        let in_repository = |part: &dyn Display| key(&[registry, repository, part]);
         let changed = self.database.transact(|view| match of {
             Lockable::Repository => {
                 let key = key(&[registry, repository]);
@@ -81,8 +84,8 @@ impl Store {
 /// Whether the repository as a whole is locked against writing. A missing repository is not.
 pub(super) fn repository_locked(
     view: &View<'_>,
-    registry: &str,
-    repository: &str,
+    registry: &RegistryName,
+    repository: &RepositoryName,
 ) -> Result<Option<Locked>, StoreError> {
     let row = view.row::<RepositoryRow>(Table::Repositories, &key(&[registry, repository]))?;
     Ok(row.filter(|row| !row.attributes.write).map(|_| Locked::Repository))
@@ -91,9 +94,9 @@ pub(super) fn repository_locked(
 /// The first of these tags that must not be deleted.
 pub(super) fn locked_tag(
     view: &View<'_>,
-    registry: &str,
-    repository: &str,
-    tags: &[String],
+    registry: &RegistryName,
+    repository: &RepositoryName,
+    tags: &[Tag],
 ) -> Result<Option<Locked>, StoreError> {
     for tag in tags {
         let row = view.row::<TagRow>(Table::Tags, &key(&[registry, repository, tag]))?;

@@ -1,6 +1,7 @@
 //! The rows of a manifest: a transaction inserts or removes all of them together.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use super::database::View;
 use super::encoding::{damage_key, key};
@@ -10,21 +11,22 @@ use super::locks::Locked;
 use super::rows::{Attributes, BlobRow, LinkRow, ManifestRow, ObjectRow, RepositoryRow, TagRow};
 use super::tables::Table;
 use super::tags::{Moment, remove_tag, set_tag};
+use crate::names::{Digest, RegistryName, RepositoryName, Tag};
 
 /// A manifest to store.
 #[derive(Clone, Debug)]
 pub struct NewManifest<'a> {
     /// Its digest.
-    pub digest: &'a str,
+    pub digest: &'a Digest,
     /// Its row; `object.file` is the id of the [`NewObject`](super::NewObject).
     pub row: ManifestRow,
     /// The tags that will point to it.
-    pub tags: &'a [String],
+    pub tags: &'a [Tag],
     /// Blobs that must be in the repository, and that it keeps.
-    pub blobs: &'a [String],
+    pub blobs: &'a [Digest],
     /// Manifests that an index lists. The index does not protect them against a deletion, but it keeps them from the
     /// collection of untagged manifests.
-    pub children: &'a [String],
+    pub children: &'a [Digest],
     /// Whether the children may be missing, as in a sparse index.
     pub sparse: bool,
     /// The file of this manifest that does not open, if the registry has one: the new file replaces it.
@@ -34,11 +36,11 @@ pub struct NewManifest<'a> {
 /// The rows that belong to a manifest.
 pub(super) struct Held {
     /// The blobs that it keeps.
-    pub(super) blobs: Vec<String>,
+    pub(super) blobs: Vec<Digest>,
     /// The tags that point to it.
-    pub(super) tags: Vec<String>,
+    pub(super) tags: Vec<Tag>,
     /// The manifests that it lists.
-    pub(super) children: Vec<String>,
+    pub(super) children: Vec<Digest>,
 }
 
 /// The result of storing a manifest.
@@ -47,9 +49,9 @@ pub enum Put {
     /// It is stored, and durable.
     Stored,
     /// These blobs are not in the repository: nothing was done.
-    MissingBlobs(Vec<String>),
+    MissingBlobs(Vec<Digest>),
     /// These manifests are not in the repository: nothing was done.
-    MissingManifests(Vec<String>),
+    MissingManifests(Vec<Digest>),
     /// The repository or the tag is locked against writing: nothing was done.
     Locked(Locked),
 }
@@ -69,13 +71,13 @@ pub(super) enum Step {
 /// Inserts the rows of a manifest, unless something that it needs is missing or locked.
 pub(super) fn insert_manifest(
     view: &View<'_>,
-    registry: &str,
-    repository: &str,
+    registry: &RegistryName,
+    repository: &RepositoryName,
     manifest: &NewManifest<'_>,
-    blobs: &BTreeSet<&str>,
+    blobs: &BTreeSet<&Digest>,
     has_file: bool,
 ) -> Result<Step, StoreError> {
-    let in_repository = |part: &str| key(&[registry, repository, part]);
+    let in_repository = |part: &dyn Display| key(&[registry, repository, part]);
     let repository_key = key(&[registry, repository]);
     let known = view.row::<RepositoryRow>(Table::Repositories, &repository_key)?;
     if let Some(locked) = write_locked(view, known.as_ref(), manifest.tags, in_repository)? {
@@ -122,7 +124,7 @@ pub(super) fn insert_manifest(
             let reference = key(&[registry, repository, manifest.digest, blob]);
             view.put_bytes(Table::References, reference, Vec::new())?;
         }
-        list_children(view, [registry, repository, manifest.digest], manifest.children)?;
+        list_children(view, registry, repository, manifest.digest, manifest.children)?;
         if let Some(subject) = &row.subject {
             let referrer = key(&[registry, repository, subject, manifest.digest]);
             view.put(Table::Referrers, referrer, &row.artifact_type)?;
@@ -131,7 +133,7 @@ pub(super) fn insert_manifest(
     }
     let now = Moment { seconds: row.pushed, nanos: row.pushed_nanos };
     for tag in manifest.tags {
-        let is_new = set_tag(view, [registry, repository, tag], manifest.digest, now)?;
+        let is_new = set_tag(view, registry, repository, tag, manifest.digest, now)?;
         repository_row.tags += u64::from(is_new);
     }
     view.put(Table::Repositories, repository_key, &repository_row)?;
@@ -152,10 +154,11 @@ pub(super) fn insert_manifest(
 /// Records the manifests that an index lists.
 pub(super) fn list_children(
     view: &View<'_>,
-    parts: [&str; 3],
-    children: &[String],
+    registry: &RegistryName,
+    repository: &RepositoryName,
+    digest: &Digest,
+    children: &[Digest],
 ) -> Result<(), StoreError> {
-    let [registry, repository, digest] = parts;
     for child in children {
         view.put_bytes(Table::Children, key(&[registry, repository, digest, child]), Vec::new())?;
         view.put_bytes(Table::Parents, key(&[registry, repository, child, digest]), Vec::new())?;
@@ -167,8 +170,8 @@ pub(super) fn list_children(
 fn write_locked(
     view: &View<'_>,
     repository: Option<&RepositoryRow>,
-    tags: &[String],
-    in_repository: impl Fn(&str) -> Vec<u8>,
+    tags: &[Tag],
+    in_repository: impl Fn(&dyn Display) -> Vec<u8>,
 ) -> Result<Option<Locked>, StoreError> {
     if repository.is_some_and(|row| !row.attributes.write) {
         return Ok(Some(Locked::Repository));
@@ -185,10 +188,10 @@ fn write_locked(
 /// The blobs and manifests that the repository lacks. Objects with known damage count as missing: the client pushes them again.
 fn missing(
     view: &View<'_>,
-    registry: &str,
-    blobs: &BTreeSet<&str>,
-    children: &[String],
-    in_repository: impl Fn(&str) -> Vec<u8>,
+    registry: &RegistryName,
+    blobs: &BTreeSet<&Digest>,
+    children: &[Digest],
+    in_repository: impl Fn(&dyn Display) -> Vec<u8>,
 ) -> Result<Option<Put>, StoreError> {
     let mut missing_blobs = Vec::new();
     for blob in blobs {
@@ -200,7 +203,7 @@ fn missing(
             _ => false,
         };
         if !can_be_served {
-            missing_blobs.push((*blob).to_owned());
+            missing_blobs.push((*blob).clone());
         }
     }
     if !missing_blobs.is_empty() {
@@ -223,13 +226,14 @@ fn missing(
 /// Removes a manifest. Its rows were scanned under the writer's lock.
 pub(super) fn remove_manifest(
     view: &View<'_>,
-    parts: [&str; 3],
+    registry: &RegistryName,
+    repository: &RepositoryName,
+    digest: &Digest,
     row: &ManifestRow,
     held: &Held,
 ) -> Result<(), StoreError> {
-    let [registry, repository, digest] = parts;
     let Held { blobs, tags, children } = held;
-    view.remove(Table::Manifests, key(&parts))?;
+    view.remove(Table::Manifests, key(&[registry, repository, digest]))?;
     for blob in blobs {
         view.remove(Table::References, key(&[registry, repository, digest, blob]))?;
         let link_key = key(&[registry, repository, blob]);
@@ -239,7 +243,7 @@ pub(super) fn remove_manifest(
         }
     }
     for tag in tags {
-        remove_tag(view, [registry, repository, tag], digest)?;
+        remove_tag(view, registry, repository, tag, digest)?;
     }
     for child in children {
         view.remove(Table::Children, key(&[registry, repository, digest, child]))?;

@@ -6,6 +6,7 @@
 //! The domain has parsed the manifest: this file gets lists of digests.
 
 use std::collections::BTreeSet;
+use std::fmt::Display;
 
 use azure_emulator_core::disk_space::Purpose;
 
@@ -19,6 +20,7 @@ use super::new_object::NewObject;
 use super::objects::Finished;
 use super::rows::{ManifestRow, ObjectRow};
 use super::tables::Table;
+use crate::names::{Digest, RegistryName, RepositoryName};
 
 /// How many manifests are removed in one transaction.
 pub(super) const MANIFEST_BATCH: usize = 64;
@@ -27,8 +29,8 @@ impl Store {
     /// Stores a manifest, or sets more tags on it if it exists. All tags are set, or none. Durable on return.
     pub fn put_manifest(
         &self,
-        registry: &str,
-        repository: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
         manifest: NewManifest<'_>,
         object: NewObject,
     ) -> Result<Put, StoreError> {
@@ -42,7 +44,7 @@ impl Store {
             ..manifest
         };
         let (_claim, writer) = object.into_parts();
-        let blobs: BTreeSet<&str> = manifest.blobs.iter().map(String::as_str).collect();
+        let blobs: BTreeSet<&Digest> = manifest.blobs.iter().collect();
         let step = |finished: Option<&Finished>| {
             self.database.transact(|view| {
                 let has_file = finished.is_some();
@@ -81,9 +83,9 @@ impl Store {
     /// A manifest by its digest.
     pub fn manifest(
         &self,
-        registry: &str,
-        repository: &str,
-        digest: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
+        digest: &Digest,
     ) -> Result<Option<ManifestRow>, StoreError> {
         self.database.row(Table::Manifests, &key(&[registry, repository, digest]))
     }
@@ -91,21 +93,21 @@ impl Store {
     /// The manifests of a repository in the order of their digests, after `after`, at most `limit`.
     pub fn manifests(
         &self,
-        registry: &str,
-        repository: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<(String, ManifestRow)>, StoreError> {
+    ) -> Result<Vec<(Digest, ManifestRow)>, StoreError> {
         self.manifest_rows(registry, repository, after).take(limit).collect()
     }
 
     /// All manifests of a repository in the order of their digests, after `after`, read one by one.
     pub fn manifest_rows(
         &self,
-        registry: &str,
-        repository: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
         after: Option<&str>,
-    ) -> impl Iterator<Item = Result<(String, ManifestRow), StoreError>> + use<> {
+    ) -> impl Iterator<Item = Result<(Digest, ManifestRow), StoreError>> + use<> {
         let rows =
             self.database.scan_after(Table::Manifests, &prefix(&[registry, repository]), after);
         rows.map(|row| {
@@ -117,20 +119,20 @@ impl Store {
     /// Deletes a manifest, its tags and its row as a referrer. Durable. An index that lists it does not protect it.
     pub fn delete_manifest(
         &self,
-        registry: &str,
-        repository: &str,
-        digest: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
+        digest: &Digest,
     ) -> Result<Deleted, StoreError> {
-        let parts = [registry, repository, digest];
         let writer = self.database.writer()?;
-        let held = self.held(parts)?;
+        let held = self.held(registry, repository, digest)?;
+        let manifest_key = key(&[registry, repository, digest]);
         let removed = writer.transact_for(Purpose::Removal, |view| {
-            let Some(row) = view.row::<ManifestRow>(Table::Manifests, &key(&parts))? else {
+            let Some(row) = view.row::<ManifestRow>(Table::Manifests, &manifest_key)? else {
                 return Ok(Err(Deleted::Unknown));
             };
             let mut locked = repository_locked(view, registry, repository)?;
             if locked.is_none() && !row.attributes.allow_delete() {
-                locked = Some(Locked::Manifest(digest.to_owned()));
+                locked = Some(Locked::Manifest(digest.clone()));
             }
             if locked.is_none() {
                 locked = locked_tag(view, registry, repository, &held.tags)?;
@@ -138,7 +140,7 @@ impl Store {
             if let Some(locked) = locked {
                 return Ok(Err(Deleted::Locked(locked)));
             }
-            remove_manifest(view, parts, &row, &held)?;
+            remove_manifest(view, registry, repository, digest, &row, &held)?;
             Ok(Ok(row.object.file))
         })?;
         drop(writer);
@@ -152,12 +154,20 @@ impl Store {
     }
 
     /// The rows that belong to a manifest. Scan them under the writer's lock.
-    fn held(&self, parts: [&str; 3]) -> Result<Held, StoreError> {
-        let last_parts = |table| self.database.last_parts(table, &parts).collect::<Result<_, _>>();
+    fn held(
+        &self,
+        registry: &RegistryName,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Held, StoreError> {
+        let parts: [&dyn Display; 3] = [registry, repository, digest];
         Ok(Held {
-            blobs: last_parts(Table::References)?,
-            tags: last_parts(Table::Tagged)?,
-            children: last_parts(Table::Children)?,
+            blobs: self.database.last_parts(Table::References, &parts).collect::<Result<_, _>>()?,
+            tags: self.database.last_parts(Table::Tagged, &parts).collect::<Result<_, _>>()?,
+            children: self
+                .database
+                .last_parts(Table::Children, &parts)
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -166,16 +176,17 @@ impl Store {
     pub(super) fn remove_manifests(
         &self,
         writer: &Writer<'_>,
-        [registry, repository]: [&str; 2],
-        batch: &[(String, ManifestRow)],
+        registry: &RegistryName,
+        repository: &RepositoryName,
+        batch: &[(Digest, ManifestRow)],
     ) -> Result<(), StoreError> {
         let held = batch
             .iter()
-            .map(|(digest, row)| Ok((digest, row, self.held([registry, repository, digest])?)))
+            .map(|(digest, row)| Ok((digest, row, self.held(registry, repository, digest)?)))
             .collect::<Result<Vec<_>, StoreError>>()?;
         writer.transact_for(Purpose::Removal, |view| {
             for (digest, row, held) in &held {
-                remove_manifest(view, [registry, repository, digest], row, held)?;
+                remove_manifest(view, registry, repository, digest, row, held)?;
             }
             Ok(())
         })

@@ -8,15 +8,16 @@ use super::error::StoreError;
 use super::handle::Store;
 use super::rows::Referrer;
 use super::tables::Table;
+use crate::names::{Digest, RegistryName, RepositoryName};
 
 impl Store {
     /// The manifests of the repository that name `subject` as theirs, in the order of their digests. The subject
     /// itself may exist, may be deleted, or may come later.
     pub fn referrers(
         &self,
-        registry: &str,
-        repository: &str,
-        subject: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
+        subject: &Digest,
     ) -> Result<Vec<Referrer>, StoreError> {
         self.database
             .scan(Table::Referrers, &prefix(&[registry, repository, subject]))

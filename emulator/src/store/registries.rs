@@ -26,6 +26,7 @@ use super::intents::End;
 use super::ring::write_ring;
 use super::rows::RingRow;
 use super::tables::Table;
+use crate::names::{NameError, RegistryName};
 
 /// The properties of a registry, without its content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +121,14 @@ pub struct AssignedRow {
     pub principal: PrincipalRow,
 }
 
+impl RegistryRecord {
+    /// Its name. Fails if the name in the row is none.
+    pub fn registry_name(&self) -> Result<RegistryName, StoreError> {
+        let damaged = |error: NameError| StoreError::Damaged(error.to_string());
+        self.name.parse().map_err(damaged)
+    }
+}
+
 impl From<RegistryRecord> for NewRegistryRows {
     fn from(record: RegistryRecord) -> Self {
         Self { record, access: None, end: End::Nothing }
@@ -138,9 +147,9 @@ impl Store {
     }
 
     /// A registry by its name.
-    pub fn registry(&self, name: &str) -> Result<Option<RegistryRecord>, StoreError> {
+    pub fn registry(&self, name: &RegistryName) -> Result<Option<RegistryRecord>, StoreError> {
         let row = self.database.row(Table::Registries, &key(&[name]))?;
-        row.map(|row| self.record(name.to_owned(), row)).transpose()
+        row.map(|row| self.record(name.to_string(), row)).transpose()
     }
 
     /// Stores a new registry with its first ring, both or neither. Durable on return.
@@ -153,7 +162,7 @@ impl Store {
         ring: Option<&RingRow>,
     ) -> Result<(), StoreError> {
         let NewRegistryRows { record, access, end } = new;
-        let name = record.name.as_str();
+        let name = &record.registry_name()?;
         let writer = self.database.writer()?;
         let at = key(&[name]);
         let taken = self.database.has(Table::Registries, &at)?
@@ -174,7 +183,7 @@ impl Store {
             if let Some(access) = access {
                 write_access(view, name, access)?;
             }
-            write_record(view, record)?;
+            write_record(view, name, record)?;
             view.end(end)
         })?;
         drop(writer);
@@ -189,7 +198,7 @@ impl Store {
         end: &End,
         purpose: Purpose,
     ) -> Result<bool, StoreError> {
-        let name = record.name.as_str();
+        let name = &record.registry_name()?;
         let writer = self.database.writer()?;
         if !self.database.has(Table::Registries, &key(&[name]))? {
             return Ok(false);
@@ -198,7 +207,7 @@ impl Store {
         self.mirror_record(&writer, record, self.read_ring(name, &writer)?, purpose)?;
         writer.transact_for(purpose, |view| {
             old.iter().try_for_each(|(table, key)| view.remove(*table, key.clone()))?;
-            write_record(view, record)?;
+            write_record(view, name, record)?;
             view.end(end)
         })?;
         drop(writer);
@@ -208,7 +217,7 @@ impl Store {
 
     /// The first step of a deletion: the registry is no longer known, and nothing can be stored in it. Durable on return.
     /// Returns false if there is no registry of this name.
-    pub fn begin_leaving(&self, name: &str) -> Result<bool, StoreError> {
+    pub fn begin_leaving(&self, name: &RegistryName) -> Result<bool, StoreError> {
         let writer = self.database.writer()?;
         if !self.database.has(Table::Registries, &key(&[name]))? {
             return Ok(false);
@@ -229,17 +238,17 @@ impl Store {
     }
 
     /// The registries whose deletion has begun and not ended.
-    pub fn leaving(&self) -> Result<Vec<String>, StoreError> {
+    pub fn leaving(&self) -> Result<Vec<RegistryName>, StoreError> {
         self.database.scan(Table::Leaving, &[]).map(|row| last_part(&row?.0)).collect()
     }
 
     /// Whether the deletion of a registry of this name has begun and not ended.
-    pub fn is_leaving(&self, name: &str) -> Result<bool, StoreError> {
+    pub fn is_leaving(&self, name: &RegistryName) -> Result<bool, StoreError> {
         self.database.has(Table::Leaving, &key(&[name]))
     }
 
     /// The second step: removes the rows and files of a registry that is leaving. It can be repeated.
-    pub fn empty_leaving(&self, name: &str) -> Result<(), StoreError> {
+    pub fn empty_leaving(&self, name: &RegistryName) -> Result<(), StoreError> {
         if !self.is_leaving(name)? {
             return Ok(());
         }
@@ -248,7 +257,7 @@ impl Store {
     }
 
     /// The last step: the name is free, and the operation ends. Durable on return.
-    pub fn end_leaving(&self, name: &str, end: &End) -> Result<(), StoreError> {
+    pub fn end_leaving(&self, name: &RegistryName, end: &End) -> Result<(), StoreError> {
         self.database.transact_for(Purpose::Removal, |view| {
             if view.has(Table::Leaving, &key(&[name]))? {
                 own_rows(name).into_iter().try_for_each(|(table, at)| view.remove(table, at))?;
@@ -275,7 +284,7 @@ impl Store {
     }
 
     /// The rows of tags and identities.
-    fn side_rows(&self, name: &str) -> Result<Vec<(Table, Vec<u8>)>, StoreError> {
+    fn side_rows(&self, name: &RegistryName) -> Result<Vec<(Table, Vec<u8>)>, StoreError> {
         let mut rows = Vec::new();
         for table in [Table::RegistryTags, Table::RegistryIdentities] {
             for row in self.database.scan(table, &prefix(&[name])) {
@@ -286,13 +295,16 @@ impl Store {
     }
 }
 
-fn write_record(view: &View<'_>, record: &RegistryRecord) -> Result<(), StoreError> {
-    let name = record.name.as_str();
+fn write_record(
+    view: &View<'_>,
+    name: &RegistryName,
+    record: &RegistryRecord,
+) -> Result<(), StoreError> {
     for (tag, value) in &record.tags {
-        view.put(Table::RegistryTags, key(&[name, tag]), value)?;
+        view.put(Table::RegistryTags, key(&[name, &tag]), value)?;
     }
     for (id, identity) in &record.identities {
-        view.put(Table::RegistryIdentities, key(&[name, id]), identity)?;
+        view.put(Table::RegistryIdentities, key(&[name, &id]), identity)?;
     }
     view.put(Table::Registries, key(&[name]), &record.row)
 }

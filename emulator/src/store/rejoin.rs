@@ -7,6 +7,7 @@ use super::error::StoreError;
 use super::handle::Store;
 use super::rows::UploadRow;
 use super::tables::Table;
+use crate::names::RegistryName;
 
 impl Store {
     /// Rejoins the rows of uploads and their files that the last process separated. The rows are checked.
@@ -38,11 +39,13 @@ impl Store {
         Ok(())
     }
 
-    pub(super) fn lock_without_file(&self) -> MutexGuard<'_, Vec<(String, UploadRow)>> {
+    pub(super) fn lock_without_file(&self) -> MutexGuard<'_, Vec<(RegistryName, UploadRow)>> {
         self.without_file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn uploads_without_file(&self) -> Result<Vec<(String, UploadRow)>, StoreError> {
+    pub(super) fn uploads_without_file(
+        &self,
+    ) -> Result<Vec<(RegistryName, UploadRow)>, StoreError> {
         let mut found = Vec::new();
         let Some(continuing) = self.objects.continuing() else { return Ok(found) };
         for entry in self.database.scan(Table::Uploads, &[]) {

@@ -12,6 +12,7 @@ use super::locks::Locked;
 use super::manifests::MANIFEST_BATCH;
 use super::rows::{RepositoryRow, TagRow};
 use super::tables::Table;
+use crate::names::{Digest, RegistryName, RepositoryName, Tag};
 
 /// The result of deleting a repository.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,9 +20,9 @@ pub enum DeletedRepository {
     /// It was deleted.
     Removed {
         /// The digests of its manifests, in order.
-        manifests: Vec<String>,
+        manifests: Vec<Digest>,
         /// Its tags, in order.
-        tags: Vec<String>,
+        tags: Vec<Tag>,
     },
     /// There is no such repository.
     Unknown,
@@ -33,10 +34,10 @@ impl Store {
     /// The repositories of a registry in lexical order that lists show, after `after`, at most `limit`.
     pub fn repositories(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<Vec<RepositoryName>, StoreError> {
         self.database
             .scan_after(Table::Repositories, &prefix(&[registry]), after)
             .map(|row| {
@@ -50,29 +51,36 @@ impl Store {
     }
 
     /// All repositories of a registry in lexical order, whether or not lists show them.
-    pub fn all_repositories(&self, registry: &str) -> Result<Vec<String>, StoreError> {
+    pub fn all_repositories(
+        &self,
+        registry: &RegistryName,
+    ) -> Result<Vec<RepositoryName>, StoreError> {
         self.database.last_parts(Table::Repositories, &[registry]).collect()
     }
 
     /// A repository; `None` if no manifest was ever pushed to it.
     pub fn repository(
         &self,
-        registry: &str,
-        repository: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
     ) -> Result<Option<RepositoryRow>, StoreError> {
         self.database.row(Table::Repositories, &key(&[registry, repository]))
     }
 
     /// Whether a manifest was ever pushed to the repository.
-    pub fn repository_exists(&self, registry: &str, repository: &str) -> Result<bool, StoreError> {
+    pub fn repository_exists(
+        &self,
+        registry: &RegistryName,
+        repository: &RepositoryName,
+    ) -> Result<bool, StoreError> {
         self.database.has(Table::Repositories, &key(&[registry, repository]))
     }
 
     /// Deletes a repository with its manifests and tags, unless one of them is locked. Durable on return.
     pub fn delete_repository(
         &self,
-        registry: &str,
-        repository: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
     ) -> Result<DeletedRepository, StoreError> {
         let writer = self.database.writer()?;
         let Some(row) = self.repository(registry, repository)? else {
@@ -81,7 +89,7 @@ impl Store {
         if !row.attributes.allow_delete() {
             return Ok(DeletedRepository::Locked(Locked::Repository));
         }
-        let tags: Vec<(String, TagRow)> =
+        let tags: Vec<(Tag, TagRow)> =
             self.tag_rows(registry, repository, None).collect::<Result<_, _>>()?;
         if let Some((tag, _)) = tags.iter().find(|(_, row)| !row.attributes.allow_delete()) {
             return Ok(DeletedRepository::Locked(Locked::Tag(tag.clone())));
@@ -92,7 +100,7 @@ impl Store {
             return Ok(DeletedRepository::Locked(Locked::Manifest(digest.clone())));
         }
         for batch in manifests.chunks(MANIFEST_BATCH) {
-            self.remove_manifests(&writer, [registry, repository], batch)?;
+            self.remove_manifests(&writer, registry, repository, batch)?;
         }
         writer.transact_for(Purpose::Removal, |view| {
             view.remove(Table::Repositories, key(&[registry, repository]))?;

@@ -15,13 +15,14 @@ use super::intents::End;
 use super::ring::write_ring;
 use super::rows::RingRow;
 use super::tables::Table;
+use crate::names::RegistryName;
 
 impl Store {
     /// Replaces the ring of a registry, removes everything that is stored in the registry, and ends an
     /// operation. Durable on return. After an error or a kill, the new ring and a part of the content may exist: repeat it.
     pub fn begin_registry_again(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         ring: &RingRow,
         end: &End,
     ) -> Result<(), StoreError> {
@@ -45,10 +46,10 @@ impl Store {
         }
     }
 
-    fn put_ring_in_place(&self, registry: &str, ring: &RingRow) -> Result<(), StoreError> {
+    fn put_ring_in_place(&self, registry: &RegistryName, ring: &RingRow) -> Result<(), StoreError> {
         let writer = self.database.writer()?;
         let mut gone = Vec::new();
-        for id in self.database.last_parts(Table::RingKeys, &[registry]) {
+        for id in self.database.last_parts::<String>(Table::RingKeys, &[registry]) {
             gone.push(key(&[registry, &id?]));
         }
         let old = self.read_ring(registry, &writer)?;

@@ -4,6 +4,7 @@
 //! The files of the resources that have tags call this, and pass the table and the key.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use super::database::{Database, View};
 use super::encoding::{decode, key, last_part, prefix};
@@ -56,7 +57,7 @@ impl ResourceTags {
         })
     }
 
-    fn parts(&self) -> Vec<&str> {
-        self.parts.iter().map(String::as_str).collect()
+    fn parts(&self) -> Vec<&dyn Display> {
+        self.parts.iter().map(|part| part as _).collect()
     }
 }

@@ -14,6 +14,7 @@ use super::error::StoreError;
 use super::handle::Store;
 use super::rows::RingRow;
 use super::tables::Table;
+use crate::names::RegistryName;
 
 /// Head row: the generation, then the head.
 const GENERATION_LEN: usize = size_of::<u64>();
@@ -22,7 +23,7 @@ const PLACE_LEN: usize = size_of::<u32>();
 
 impl Store {
     /// The ring of a registry, if it has one.
-    pub fn ring(&self, registry: &str) -> Result<Option<RingRow>, StoreError> {
+    pub fn ring(&self, registry: &RegistryName) -> Result<Option<RingRow>, StoreError> {
         let _still = self.database.hold_still();
         self.ring_rows(registry)
     }
@@ -33,7 +34,7 @@ impl Store {
     /// [`StoreError::DataKeyInUse`] if the new ring lacks a data key that something is sealed under.
     pub fn replace_ring(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         expected: Option<u64>,
         ring: &RingRow,
     ) -> Result<bool, StoreError> {
@@ -63,7 +64,11 @@ impl Store {
     }
 
     /// Whether a blob, a manifest, an upload or a log is sealed under a data key.
-    pub fn data_key_in_use(&self, registry: &str, data_key: [u8; 16]) -> Result<bool, StoreError> {
+    pub fn data_key_in_use(
+        &self,
+        registry: &RegistryName,
+        data_key: [u8; 16],
+    ) -> Result<bool, StoreError> {
         let uses = prefix(&[registry, &hex::encode(data_key)]);
         Ok(self.database.scan(Table::Uses, &uses).next().transpose()?.is_some())
     }
@@ -74,7 +79,7 @@ impl Store {
     /// Removes none while a file without a row may be sealed under one of them: see [`Store::is_whole`].
     pub fn remove_unused_data_keys(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         expected: u64,
         data_keys: &[[u8; 16]],
     ) -> Result<Option<Vec<[u8; 16]>>, StoreError> {
@@ -98,7 +103,7 @@ impl Store {
         if !self.is_whole()? {
             let data_keys = removed.len();
             tracing::info!(
-                registry.name = registry,
+                registry.name = registry.as_str(),
                 data_keys,
                 "unused data keys stay: files in quarantine may be sealed under them"
             );
@@ -118,13 +123,13 @@ impl Store {
     /// Reads head and entries; they are consistent under the writer's lock.
     pub(super) fn read_ring(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         _writer: &Writer<'_>,
     ) -> Result<Option<RingRow>, StoreError> {
         self.ring_rows(registry)
     }
 
-    fn ring_rows(&self, registry: &str) -> Result<Option<RingRow>, StoreError> {
+    fn ring_rows(&self, registry: &RegistryName) -> Result<Option<RingRow>, StoreError> {
         let Some(head) = self.database.bytes(Table::Rings, &key(&[registry]))? else {
             return Ok(None);
         };
@@ -133,7 +138,7 @@ impl Store {
         for row in self.database.scan(Table::RingKeys, &prefix(&[registry])) {
             let (key, bytes) = row?;
             let mut id = [0; 16];
-            hex::decode_to_slice(last_part(&key)?, &mut id).map_err(|_| damaged())?;
+            hex::decode_to_slice(last_part::<String>(&key)?, &mut id).map_err(|_| damaged())?;
             let (place, entry) = split::<PLACE_LEN>(&bytes)?;
             entries.push((u32::from_be_bytes(place), id, entry.to_vec()));
         }
@@ -148,7 +153,7 @@ impl Store {
 
 pub(super) fn write_ring(
     view: &View<'_>,
-    registry: &str,
+    registry: &RegistryName,
     ring: &RingRow,
     dropped: &[[u8; 16]],
 ) -> Result<(), StoreError> {

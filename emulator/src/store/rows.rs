@@ -5,7 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::error::StoreError;
 use super::file_id::FileId;
+use crate::names::{Digest, DigestError, UploadId};
 
 /// The place of the sealed bytes of a blob or a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,7 +150,7 @@ pub struct TaskRunRow {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Referrer {
     /// Digest of the manifest that refers.
-    pub digest: String,
+    pub digest: Digest,
     /// Its artifact type.
     pub artifact_type: Option<String>,
 }
@@ -202,6 +204,41 @@ pub(super) struct FileRow {
     pub(super) registry: String,
     #[serde(with = "hex_id")]
     pub(super) data_key: [u8; 16],
+}
+
+impl UploadRow {
+    /// The id that the client uses.
+    pub fn upload_id(&self) -> Result<UploadId, StoreError> {
+        self.id.parse().map_err(|_| {
+            StoreError::Damaged(format!("the id of an upload is not a UUID: {:?}", self.id))
+        })
+    }
+}
+
+impl ManifestRow {
+    /// The manifest that it refers to as its subject.
+    pub(super) fn subject(&self) -> Result<Option<Digest>, StoreError> {
+        self.subject.as_deref().map(stored_digest).transpose()
+    }
+}
+
+impl TagRow {
+    /// The manifest that the tag points to.
+    pub fn digest(&self) -> Result<Digest, StoreError> {
+        stored_digest(&self.digest)
+    }
+}
+
+impl NewTaskRun {
+    /// The digest of its log.
+    pub fn digest(&self) -> Result<Digest, StoreError> {
+        stored_digest(&self.digest)
+    }
+}
+
+/// The digest in a row. Rows have texts, because their serialized form is the format on disk.
+fn stored_digest(text: &str) -> Result<Digest, StoreError> {
+    text.parse().map_err(|error: DigestError| StoreError::Damaged(error.to_string()))
 }
 
 impl Attributes {

@@ -8,10 +8,11 @@ use super::error::StoreError;
 use super::handle::Store;
 use super::rows::Stats;
 use super::tables::Table;
+use crate::names::RegistryName;
 
 impl Store {
     /// The counters of a registry. It scans nothing.
-    pub fn stats(&self, registry: &str) -> Result<Stats, StoreError> {
+    pub fn stats(&self, registry: &RegistryName) -> Result<Stats, StoreError> {
         Ok(self.database.row(Table::Counters, &key(&[registry]))?.unwrap_or_default())
     }
 }

@@ -12,6 +12,7 @@ use super::handle::Store;
 use super::locks::{Deleted, Locked, repository_locked};
 use super::rows::{Attributes, RepositoryRow, TagRow};
 use super::tables::Table;
+use crate::names::{Digest, RegistryName, RepositoryName, Tag};
 
 /// A moment of the emulator's time: seconds since 1970, and the part of a second beyond them.
 #[derive(Clone, Copy)]
@@ -24,9 +25,9 @@ impl Store {
     /// A tag.
     pub fn tag_row(
         &self,
-        registry: &str,
-        repository: &str,
-        tag: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
+        tag: &Tag,
     ) -> Result<Option<TagRow>, StoreError> {
         self.database.row(Table::Tags, &key(&[registry, repository, tag]))
     }
@@ -34,22 +35,22 @@ impl Store {
     /// Deletes a tag; the manifest stays. Durable.
     pub fn delete_tag(
         &self,
-        registry: &str,
-        repository: &str,
-        tag: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
+        tag: &Tag,
     ) -> Result<Deleted, StoreError> {
-        let parts = [registry, repository, tag];
+        let tag_key = key(&[registry, repository, tag]);
         let deleted = self.database.transact_for(Purpose::Removal, |view| {
-            let Some(row) = view.row::<TagRow>(Table::Tags, &key(&parts))? else {
+            let Some(row) = view.row::<TagRow>(Table::Tags, &tag_key)? else {
                 return Ok(Deleted::Unknown);
             };
             if let Some(locked) = repository_locked(view, registry, repository)? {
                 return Ok(Deleted::Locked(locked));
             }
             if !row.attributes.allow_delete() {
-                return Ok(Deleted::Locked(Locked::Tag(tag.to_owned())));
+                return Ok(Deleted::Locked(Locked::Tag(tag.clone())));
             }
-            remove_tag(view, parts, &row.digest)?;
+            remove_tag(view, registry, repository, tag, &row.digest()?)?;
             let repository_key = key(&[registry, repository]);
             if let Some(mut row) =
                 view.row::<RepositoryRow>(Table::Repositories, &repository_key)?
@@ -69,11 +70,11 @@ impl Store {
     /// such repository.
     pub fn tags(
         &self,
-        registry: &str,
-        repository: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Option<Vec<String>>, StoreError> {
+    ) -> Result<Option<Vec<Tag>>, StoreError> {
         if !self.repository_exists(registry, repository)? {
             return Ok(None);
         }
@@ -88,10 +89,10 @@ impl Store {
     /// All tags of a repository in lexical order, after `after`, whether or not lists show them.
     pub fn tag_rows(
         &self,
-        registry: &str,
-        repository: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
         after: Option<&str>,
-    ) -> impl Iterator<Item = Result<(String, TagRow), StoreError>> + use<> {
+    ) -> impl Iterator<Item = Result<(Tag, TagRow), StoreError>> + use<> {
         self.database.scan_after(Table::Tags, &prefix(&[registry, repository]), after).map(|row| {
             let (key, bytes) = row?;
             Ok((last_part(&key)?, decode(&bytes)?))
@@ -101,24 +102,26 @@ impl Store {
     /// The tags that point to a manifest, in lexical order.
     pub fn tags_of(
         &self,
-        registry: &str,
-        repository: &str,
-        digest: &str,
-    ) -> Result<Vec<String>, StoreError> {
+        registry: &RegistryName,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Result<Vec<Tag>, StoreError> {
         self.database.last_parts(Table::Tagged, &[registry, repository, digest]).collect()
     }
 }
 
-/// Points a tag (registry, repository, tag) to a manifest. Returns true if the tag is new. The attributes of a tag
+/// Points a tag to a manifest. Returns true if the tag is new. The attributes of a tag
 /// stay when it moves.
 pub(super) fn set_tag(
     view: &View<'_>,
-    parts: [&str; 3],
-    digest: &str,
+    registry: &RegistryName,
+    repository: &RepositoryName,
+    tag: &Tag,
+    digest: &Digest,
     now: Moment,
 ) -> Result<bool, StoreError> {
-    let [registry, repository, tag] = parts;
-    let old = view.row::<TagRow>(Table::Tags, &key(&parts))?;
+    let tag_key = key(&[registry, repository, tag]);
+    let old = view.row::<TagRow>(Table::Tags, &tag_key)?;
     if let Some(old) = &old {
         view.remove(Table::Tagged, key(&[registry, repository, &old.digest, tag]))?;
     }
@@ -129,24 +132,25 @@ pub(super) fn set_tag(
         None => (seconds, nanos, Attributes::default()),
     };
     let row = TagRow {
-        digest: digest.to_owned(),
+        digest: digest.to_string(),
         created,
         updated: seconds,
         created_nanos,
         updated_nanos: nanos,
         attributes,
     };
-    view.put(Table::Tags, key(&parts), &row)?;
+    view.put(Table::Tags, tag_key, &row)?;
     Ok(old.is_none())
 }
 
-/// Removes a tag (registry, repository, tag) that points to `digest`.
+/// Removes a tag that points to `digest`.
 pub(super) fn remove_tag(
     view: &View<'_>,
-    parts: [&str; 3],
-    digest: &str,
+    registry: &RegistryName,
+    repository: &RepositoryName,
+    tag: &Tag,
+    digest: &Digest,
 ) -> Result<(), StoreError> {
-    let [registry, repository, tag] = parts;
-    view.remove(Table::Tags, key(&parts))?;
+    view.remove(Table::Tags, key(&[registry, repository, tag]))?;
     view.remove(Table::Tagged, key(&[registry, repository, digest, tag]))
 }

@@ -13,6 +13,7 @@ use super::handle::Store;
 use super::new_object::NewObject;
 use super::rows::{NewTaskRun, TaskRunRow};
 use super::tables::Table;
+use crate::names::RegistryName;
 
 impl Store {
     /// Stores a run under the next number, with its log. Durable on return.
@@ -20,7 +21,7 @@ impl Store {
     /// [`StoreError::DataKeyRetired`] if the data key of the log is not in the ring.
     pub fn add_task_run(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         run: &NewTaskRun,
         object: NewObject,
     ) -> Result<TaskRunRow, StoreError> {
@@ -42,27 +43,39 @@ impl Store {
     }
 
     /// A run by its number.
-    pub fn task_run(&self, registry: &str, number: u64) -> Result<Option<TaskRunRow>, StoreError> {
+    pub fn task_run(
+        &self,
+        registry: &RegistryName,
+        number: u64,
+    ) -> Result<Option<TaskRunRow>, StoreError> {
         self.database.row(Table::TaskRuns, &run_key(registry, number))
     }
 
     /// All runs of a registry, the oldest first.
     pub fn task_runs(
         &self,
-        registry: &str,
+        registry: &RegistryName,
     ) -> impl Iterator<Item = Result<TaskRunRow, StoreError>> + use<> {
         self.database.scan(Table::TaskRuns, &prefix(&[registry])).map(|row| decode(&row?.1))
     }
 
     /// The next expiry of a run after a moment: seconds since 1970, emulator time.
-    pub fn next_task_run_end(&self, registry: &str, after: i64) -> Result<Option<i64>, StoreError> {
+    pub fn next_task_run_end(
+        &self,
+        registry: &RegistryName,
+        after: i64,
+    ) -> Result<Option<i64>, StoreError> {
         let after = moment(after.saturating_add(1));
         let ends = self.database.scan_after(Table::TaskRunEnds, &prefix(&[registry]), Some(&after));
         ends.map(|row| end_of(&row?.0)).next().transpose()
     }
 
     /// Removes a run and its log. Durable. Returns false if there is no such run.
-    pub fn remove_task_run(&self, registry: &str, number: u64) -> Result<bool, StoreError> {
+    pub fn remove_task_run(
+        &self,
+        registry: &RegistryName,
+        number: u64,
+    ) -> Result<bool, StoreError> {
         let removed =
             self.database.transact_for(Purpose::Removal, |view| forget(view, registry, number))?;
         let Some(row) = removed else {
@@ -76,7 +89,7 @@ impl Store {
     /// Removes the runs that expire at `now` or before, in the order of expiry, and returns them. Durable.
     pub fn expire_task_runs(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         now: i64,
     ) -> Result<Vec<TaskRunRow>, StoreError> {
         let mut expired = Vec::new();
@@ -85,7 +98,8 @@ impl Store {
             if now < end_of(&end)? {
                 break;
             }
-            let number = u64::from_str_radix(&nth_part(&end, 2)?, 16).map_err(|_| damaged())?;
+            let number =
+                u64::from_str_radix(&nth_part::<String>(&end, 2)?, 16).map_err(|_| damaged())?;
             expired.extend(
                 self.database
                     .transact_for(Purpose::Removal, |view| forget(view, registry, number))?,
@@ -101,7 +115,11 @@ impl Store {
     }
 }
 
-fn forget(view: &View<'_>, registry: &str, number: u64) -> Result<Option<TaskRunRow>, StoreError> {
+fn forget(
+    view: &View<'_>,
+    registry: &RegistryName,
+    number: u64,
+) -> Result<Option<TaskRunRow>, StoreError> {
     let Some(row) = view.row::<TaskRunRow>(Table::TaskRuns, &run_key(registry, number))? else {
         return Ok(None);
     };
@@ -112,11 +130,11 @@ fn forget(view: &View<'_>, registry: &str, number: u64) -> Result<Option<TaskRun
 }
 
 /// A fixed number of digits, so that keys sort by number.
-fn run_key(registry: &str, number: u64) -> Vec<u8> {
+fn run_key(registry: &RegistryName, number: u64) -> Vec<u8> {
     key(&[registry, &format!("{number:016x}")])
 }
 
-fn end_key(registry: &str, row: &TaskRunRow) -> Vec<u8> {
+fn end_key(registry: &RegistryName, row: &TaskRunRow) -> Vec<u8> {
     key(&[registry, &moment(row.run.ends), &format!("{:016x}", row.number)])
 }
 
@@ -126,7 +144,7 @@ fn moment(seconds: i64) -> String {
 }
 
 fn end_of(key: &[u8]) -> Result<i64, StoreError> {
-    i64::from_str_radix(&nth_part(key, 1)?, 16).map_err(|_| damaged())
+    i64::from_str_radix(&nth_part::<String>(key, 1)?, 16).map_err(|_| damaged())
 }
 
 fn damaged() -> StoreError {

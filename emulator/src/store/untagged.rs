@@ -9,6 +9,7 @@
 //! them, and gets an error that names the missing manifests.
 
 use std::collections::{BTreeSet, VecDeque};
+use std::fmt::Display;
 
 use super::collect::{CollectRules, Collected, Kept};
 use super::encoding::{decode, key, nth_part, prefix};
@@ -20,23 +21,24 @@ use super::manifest_rows::list_children;
 use super::manifests::MANIFEST_BATCH;
 use super::rows::ManifestRow;
 use super::tables::Table;
+use crate::names::{Digest, RegistryName, RepositoryName};
 
 /// The result of a search from one manifest towards the roots.
 #[derive(Default)]
 struct Ancestry {
     /// The manifest itself and the manifests that reach it, the nearest first.
-    manifests: Vec<(String, ManifestRow)>,
+    manifests: Vec<(Digest, ManifestRow)>,
     /// Whether a tag or a lock keeps all of them.
     is_reachable: bool,
     /// The first manifest that is too young to be removed.
-    young: Option<(String, i64)>,
+    young: Option<(Digest, i64)>,
 }
 
 impl Store {
     /// Removes the manifests of a registry that no tag reaches, if the rules permit it.
     pub(super) fn collect_untagged(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         rules: CollectRules<'_>,
         collected: &mut Collected,
         progress: &mut dyn FnMut(&Collected),
@@ -44,7 +46,8 @@ impl Store {
         for row in self.database.scan(Table::Manifests, &prefix(&[registry])) {
             let (key, bytes) = row?;
             let row: ManifestRow = decode(&bytes)?;
-            let (repository, digest) = (nth_part(&key, 1)?, nth_part(&key, 2)?);
+            let (repository, digest): (RepositoryName, Digest) =
+                (nth_part(&key, 1)?, nth_part(&key, 2)?);
             // Most have a tag or a lock: no need to block writers for them.
             if self.is_root(registry, &repository, &digest, &row)? {
                 continue;
@@ -67,28 +70,27 @@ impl Store {
     /// Whether rows list the children of an index. False if it has none, or was pushed before such rows were kept.
     pub fn lists_children(
         &self,
-        registry: &str,
-        repository: &str,
-        digest: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
+        digest: &Digest,
     ) -> Result<bool, StoreError> {
-        let parts = [registry, repository, digest];
-        Ok(self.database.last_parts(Table::Children, &parts).next().transpose()?.is_some())
+        let children = prefix(&[registry, repository, digest]);
+        Ok(self.database.scan(Table::Children, &children).next().transpose()?.is_some())
     }
 
     /// Records the manifests that an index lists, if the index still exists.
     pub fn note_children(
         &self,
-        registry: &str,
-        repository: &str,
-        digest: &str,
-        children: &[String],
+        registry: &RegistryName,
+        repository: &RepositoryName,
+        digest: &Digest,
+        children: &[Digest],
     ) -> Result<(), StoreError> {
-        let parts = [registry, repository, digest];
         self.database.transact(|view| {
-            if !view.has(Table::Manifests, &key(&parts))? {
+            if !view.has(Table::Manifests, &key(&[registry, repository, digest]))? {
                 return Ok(());
             }
-            list_children(view, parts, children)
+            list_children(view, registry, repository, digest, children)
         })
     }
 
@@ -96,8 +98,8 @@ impl Store {
     #[cfg(test)]
     pub(crate) fn forget_children(
         &self,
-        registry: &str,
-        repository: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
     ) -> Result<(), StoreError> {
         let writer = self.database.writer()?;
         for table in [Table::Children, Table::Parents] {
@@ -112,9 +114,9 @@ impl Store {
     /// Removes a manifest and all manifests that reach it, unless there is a root among them. Returns their files.
     fn remove_unreachable(
         &self,
-        registry: &str,
-        repository: &str,
-        digest: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
+        digest: &Digest,
         rules: CollectRules<'_>,
     ) -> Result<Vec<(FileId, u64)>, StoreError> {
         let writer = self.database.writer()?;
@@ -132,7 +134,7 @@ impl Store {
         let mut files = Vec::new();
         // The farthest first: if the work is interrupted, no index lacks a manifest that it lists.
         for batch in found.manifests.rchunks(MANIFEST_BATCH) {
-            self.remove_manifests(&writer, [registry, repository], batch)?;
+            self.remove_manifests(&writer, registry, repository, batch)?;
             files.extend(batch.iter().map(|(_, row)| (row.object.file, row.object.size)));
         }
         Ok(files)
@@ -141,14 +143,14 @@ impl Store {
     /// Call it under the writer's lock.
     fn ancestry(
         &self,
-        registry: &str,
-        repository: &str,
-        digest: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
+        digest: &Digest,
         rules: CollectRules<'_>,
     ) -> Result<Ancestry, StoreError> {
         let mut found = Ancestry::default();
-        let mut seen = BTreeSet::from([digest.to_owned()]);
-        let mut next = VecDeque::from([digest.to_owned()]);
+        let mut seen = BTreeSet::from([digest.clone()]);
+        let mut next = VecDeque::from([digest.clone()]);
         while let Some(digest) = next.pop_front() {
             // A missing subject or index leads to no root.
             let Some(row) = self.manifest(registry, repository, &digest)? else { continue };
@@ -161,17 +163,17 @@ impl Store {
             if is_young && found.young.is_none() {
                 found.young = Some((digest.clone(), row.pushed));
             }
-            let parts = [registry, repository, &digest];
-            for parent in self.database.last_parts(Table::Parents, &parts) {
-                let parent = parent?;
+            let parents = [registry as &dyn Display, repository, &digest];
+            for parent in self.database.last_parts(Table::Parents, &parents) {
+                let parent: Digest = parent?;
                 if seen.insert(parent.clone()) {
                     next.push_back(parent);
                 }
             }
-            if let Some(subject) =
-                row.subject.as_ref().filter(|subject| seen.insert((*subject).clone()))
+            if let Some(subject) = row.subject()?
+                && seen.insert(subject.clone())
             {
-                next.push_back(subject.clone());
+                next.push_back(subject);
             }
             found.manifests.push((digest, row));
         }
@@ -181,13 +183,13 @@ impl Store {
     /// Whether a manifest stays by itself: it has a tag, or is locked.
     fn is_root(
         &self,
-        registry: &str,
-        repository: &str,
-        digest: &str,
+        registry: &RegistryName,
+        repository: &RepositoryName,
+        digest: &Digest,
         row: &ManifestRow,
     ) -> Result<bool, StoreError> {
-        let parts = [registry, repository, digest];
-        let tag = self.database.last_parts(Table::Tagged, &parts).next().transpose()?;
+        let tags = prefix(&[registry, repository, digest]);
+        let tag = self.database.scan(Table::Tagged, &tags).next().transpose()?;
         Ok(tag.is_some() || !row.attributes.allow_delete())
     }
 }

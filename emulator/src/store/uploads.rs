@@ -14,6 +14,7 @@ use super::handle::Store;
 use super::objects::{Continue, ObjectReader, ObjectWriter};
 use super::rows::UploadRow;
 use super::tables::Table;
+use crate::names::{RegistryName, UploadId};
 
 /// The number and the size of unfinished uploads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,7 +32,7 @@ impl Store {
     /// has `limit` uploads of any client and any age, [`StoreError::UploadExists`].
     pub fn create_upload(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         row: &UploadRow,
         limit: usize,
     ) -> Result<ObjectWriter, StoreError> {
@@ -63,19 +64,28 @@ impl Store {
     }
 
     /// An upload by its id.
-    pub fn upload(&self, registry: &str, id: &str) -> Result<Option<UploadRow>, StoreError> {
-        self.database.row(Table::Uploads, &key(&[registry, id]))
+    pub fn upload(
+        &self,
+        registry: &RegistryName,
+        id: UploadId,
+    ) -> Result<Option<UploadRow>, StoreError> {
+        self.database.row(Table::Uploads, &key(&[registry, &id]))
     }
 
     /// All uploads of a registry, in the order of their ids.
-    pub fn uploads(&self, registry: &str) -> Result<Vec<UploadRow>, StoreError> {
+    pub fn uploads(&self, registry: &RegistryName) -> Result<Vec<UploadRow>, StoreError> {
         let rows = self.database.scan(Table::Uploads, &prefix(&[registry]));
         rows.map(|row| decode(&row?.1)).collect()
     }
 
     /// Records that the upload grew at `now`. Not durable. Returns false if there is no such upload.
-    pub fn touch_upload(&self, registry: &str, id: &str, now: i64) -> Result<bool, StoreError> {
-        let at = key(&[registry, id]);
+    pub fn touch_upload(
+        &self,
+        registry: &RegistryName,
+        id: UploadId,
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        let at = key(&[registry, &id]);
         let noted = self.database.note(|view| {
             let change = |row: &mut UploadRow| row.touched = row.touched.max(now);
             view.change(Table::Uploads, at.clone(), change)
@@ -111,7 +121,7 @@ impl Store {
     }
 
     /// The number of uploads of a registry, and the size of their objects. It looks at each object.
-    pub fn held_by_uploads(&self, registry: &str) -> Result<HeldByUploads, StoreError> {
+    pub fn held_by_uploads(&self, registry: &RegistryName) -> Result<HeldByUploads, StoreError> {
         let mut held = HeldByUploads::default();
         for row in self.uploads(registry)? {
             held.uploads += 1;
@@ -122,19 +132,19 @@ impl Store {
 
     /// Removes an upload and its file. Returns false if there is no such upload. Not durable: after a kill the row may
     /// return without a file, and is removed at the next start.
-    pub fn remove_upload(&self, registry: &str, id: &str) -> Result<bool, StoreError> {
-        self.forget_upload(registry, id, |_| true)
+    pub fn remove_upload(&self, registry: &RegistryName, id: UploadId) -> Result<bool, StoreError> {
+        self.forget_upload(registry, &id.to_string(), |_| true)
     }
 
-    /// Removes an upload if its current row satisfies the condition.
+    /// Removes an upload if its current row satisfies the condition. `id` is the id in the row.
     pub(super) fn forget_upload(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         id: &str,
         should: impl Fn(&UploadRow) -> bool,
     ) -> Result<bool, StoreError> {
         let removed = self.database.transact_for(Purpose::Removal, |view| {
-            let key = key(&[registry, id]);
+            let key = key(&[registry, &id]);
             let Some(row) = view.row::<UploadRow>(Table::Uploads, &key)?.filter(&should) else {
                 return Ok(None);
             };

@@ -10,6 +10,7 @@ use super::handle::Store;
 use super::objects::ListFault;
 use super::rows::{BlobRow, ManifestRow, ObjectRow, TaskRunRow};
 use super::tables::Table;
+use crate::names::{Digest, RegistryName, RepositoryName};
 
 /// A blob, a manifest or a log, as `verify` walks over them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,16 +18,16 @@ pub enum StoredObject {
     /// A blob of the registry.
     Blob {
         /// Its digest.
-        digest: String,
+        digest: Digest,
         /// The place of its sealed file.
         object: ObjectRow,
     },
     /// A manifest of one repository.
     Manifest {
         /// The repository.
-        repository: String,
+        repository: RepositoryName,
         /// Its digest.
-        digest: String,
+        digest: Digest,
         /// The place of its sealed file.
         object: ObjectRow,
     },
@@ -35,7 +36,7 @@ pub enum StoredObject {
         /// The number of the run.
         run: u64,
         /// Its digest.
-        digest: String,
+        digest: Digest,
         /// The place of its sealed file.
         object: ObjectRow,
     },
@@ -65,7 +66,7 @@ impl Store {
     /// A row that cannot be read is an error that names it, and the walk goes on after it.
     pub fn all_objects(
         &self,
-        registry: &str,
+        registry: &RegistryName,
     ) -> impl Iterator<Item = Result<StoredObject, StoreError>> + use<'_> {
         let prefix = prefix(&[registry]);
         TABLES.into_iter().flat_map(move |table| {
@@ -79,7 +80,7 @@ impl Store {
     /// The next objects of a walk, at most `limit`.
     pub fn objects_after(
         &self,
-        registry: &str,
+        registry: &RegistryName,
         place: &WalkPlace,
         limit: usize,
     ) -> Result<WalkPage, StoreError> {
@@ -131,7 +132,7 @@ fn stored(table: Table, key: &[u8], bytes: &[u8]) -> Result<StoredObject, StoreE
         }
         _ => {
             let TaskRunRow { number, run } = decode(bytes)?;
-            Ok(StoredObject::Log { run: number, digest: run.digest, object: run.log })
+            Ok(StoredObject::Log { run: number, digest: run.digest()?, object: run.log })
         }
     };
     read().map_err(|error: StoreError| {

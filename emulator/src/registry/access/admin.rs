@@ -107,7 +107,7 @@ impl Registry {
                 return Err(AccessChangeError::AdminDisabled);
             }
             let passwords = ensure_passwords(parts, row, renew)?;
-            Ok(AdminCredentials { username: parts.name.clone(), passwords })
+            Ok(AdminCredentials { username: parts.name.to_string(), passwords })
         })
         .await
     }
@@ -151,7 +151,8 @@ fn make_passwords(
     renew: Option<PasswordName>,
 ) -> Result<AccessRow, Error> {
     let seal = |password: &Password| {
-        key.seal_secret(&parts.name, PURPOSE, password.expose().as_bytes()).map_err(Error::from)
+        key.seal_secret(parts.name.as_str(), PURPOSE, password.expose().as_bytes())
+            .map_err(Error::from)
     };
     let fresh = [seal(&Password::random())?, seal(&Password::random())?];
     let row = parts.store.change_access(&parts.name, |row| {
@@ -165,7 +166,7 @@ fn make_passwords(
 }
 
 fn open(parts: &Parts, key: &ServiceKey, sealed: &[u8]) -> Result<Password, Error> {
-    let bytes = key.open_secret(&parts.name, PURPOSE, sealed)?;
+    let bytes = key.open_secret(parts.name.as_str(), PURPOSE, sealed)?;
     let text = std::str::from_utf8(&bytes).map_err(Error::internal)?;
     Ok(Password::from_text(text))
 }

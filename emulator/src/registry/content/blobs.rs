@@ -36,8 +36,7 @@ impl Content {
         parts.recent.note(&repository, &digest, noted);
         blocking(move || {
             locks::require_readable(&parts, &repository)?;
-            let row =
-                parts.store.see_blob(&parts.name, repository.as_str(), digest.as_str(), now)?;
+            let row = parts.store.see_blob(&parts.name, &repository, &digest, now)?;
             let Some(row) = row else {
                 parts.recent.forget(&repository, &digest, noted);
                 return Err(Error::BlobUnknown(digest));
@@ -95,8 +94,7 @@ impl Content {
             Err(error) => return Err(error),
         }
         blocking(move || {
-            let (name, to) = (parts.name.as_str(), repository.as_str());
-            let mounted = parts.store.link_blob(name, to, digest.as_str(), now)?;
+            let mounted = parts.store.link_blob(&parts.name, &repository, &digest, now)?;
             if !mounted {
                 parts.recent.forget(&repository, &digest, noted);
             }
@@ -115,7 +113,7 @@ impl Content {
         let (repository, digest) = (repository.clone(), digest.clone());
         blocking(move || {
             locks::require_writable(&parts, &repository)?;
-            match parts.store.unlink_blob(&parts.name, repository.as_str(), digest.as_str())? {
+            match parts.store.unlink_blob(&parts.name, &repository, &digest)? {
                 Unlinked::Removed => Ok(()),
                 Unlinked::Unknown => Err(Error::BlobUnknown(digest)),
                 Unlinked::Referenced => Err(Error::BlobInUse(digest)),
@@ -133,12 +131,12 @@ fn source_of_mount(
     from: Option<&RepositoryName>,
 ) -> Result<Option<ObjectRow>, Error> {
     locks::require_writable(parts, repository)?;
-    let (store, registry) = (&parts.store, parts.name.as_str());
+    let (store, registry) = (&parts.store, &parts.name);
     let row = match from {
-        None => store.registry_blob(registry, digest.as_str())?,
+        None => store.registry_blob(registry, digest)?,
         Some(from) => {
             locks::require_readable(parts, from)?;
-            store.blob(registry, from.as_str(), digest.as_str())?
+            store.blob(registry, from, digest)?
         }
     };
     let sound = |row| damage::sound_row(parts, &ObjectName::Blob(digest.clone()), row);

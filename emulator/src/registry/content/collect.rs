@@ -83,8 +83,7 @@ impl Registry {
         })
         .await?;
         for (repository, digest, row) in unknown {
-            let parsed: Digest = digest.parse()?;
-            let name = ObjectName::Manifest(repository.parse()?, parsed);
+            let name = ObjectName::Manifest(repository.clone(), digest.clone());
             // If it is damaged, collection stops: the manifests that it lists are unknown and must not be removed.
             let bytes = match object::read_all(&self.0, &name, row.object).await {
                 // Deleted meanwhile.
@@ -92,8 +91,8 @@ impl Registry {
                 read => read?,
             };
             let index = ParsedManifest::read(&bytes, Some(&row.media_type))?;
-            let children: Vec<_> =
-                index.children.iter().map(|(digest, _)| digest.to_string()).collect();
+            let children: Vec<Digest> =
+                index.children.into_iter().map(|(digest, _)| digest).collect();
             let parts = Arc::clone(&self.0);
             blocking(move || {
                 parts.store.note_children(&parts.name, &repository, &digest, &children)
@@ -146,13 +145,14 @@ async fn collect(parts: &Arc<Parts>, options: CollectOptions) -> Result<Collecti
         };
         // A file in quarantine can be the manifest of content that a repair has recovered.
         let keeps_recovered = !parts.store.is_whole()?;
+        let recovered = RepositoryName::recovered();
         let rules = CollectRules {
             unreferenced_before,
             uploads_touched_before,
-            is_live: &|id| !parts.sessions.retire(id, is_live),
+            is_live: &|row| !parts.sessions.retire(&row.id, is_live),
             is_recent: &|repository, digest| {
                 is_live(parts.recent.last_used(repository, digest))
-                    || keeps_recovered && repository == RepositoryName::RECOVERED
+                    || keeps_recovered && *repository == recovered
             },
             untagged: options.untagged,
             kept: &kept,

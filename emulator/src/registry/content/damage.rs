@@ -46,11 +46,11 @@ impl ObjectName {
 
     /// The row of the object, as it is now.
     fn row(&self, parts: &Parts) -> Result<Option<ObjectRow>, StoreError> {
-        let (store, registry) = (&parts.store, parts.name.as_str());
+        let (store, registry) = (&parts.store, &parts.name);
         Ok(match self {
-            Self::Blob(digest) => store.registry_blob(registry, digest.as_str())?,
+            Self::Blob(digest) => store.registry_blob(registry, digest)?,
             Self::Manifest(repository, digest) => {
-                let row = store.manifest(registry, repository.as_str(), digest.as_str())?;
+                let row = store.manifest(registry, repository, digest)?;
                 row.map(|row| row.object)
             }
             Self::Log(run, _) => store.task_run(registry, run.number())?.map(|row| row.run.log),
@@ -177,7 +177,7 @@ pub(in crate::registry) fn clear(parts: &Parts, object: &ObjectName, row: &Objec
     match parts.store.clear_damage(&parts.name, row) {
         Ok(false) => (),
         Ok(true) => {
-            tracing::info!(registry.name = parts.name, %object, "an object can be read again");
+            tracing::info!(registry.name = parts.name.as_str(), %object, "an object can be read again");
         }
         Err(error) => {
             tracing::warn!(%object, %error, "cannot remove the mark of an object that can be read");

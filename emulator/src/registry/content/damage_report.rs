@@ -9,13 +9,13 @@ use crate::store::Damage;
 pub(in crate::registry) fn report(parts: &Parts, object: &ObjectName, damage: Damage, words: &str) {
     parts.broken.add();
     tracing::error!(
-        registry.name = parts.name, %object, damage = damage.name(), words,
+        registry.name = parts.name.as_str(), %object, damage = damage.name(), words,
         "cannot serve an object: push it again; `verify` lists the affected tags"
     );
-    parts.settings.events.metrics().count_damage(&parts.name, damage);
+    parts.settings.events.metrics().count_damage(parts.name.as_str(), damage);
     parts.settings.events.put(KeyEvent {
         at: parts.clock.now(),
-        registry: parts.name.clone(),
+        registry: parts.name.to_string(),
         what: KeyEventKind::ContentDamaged {
             object: object.to_string(),
             damage: damage.name().to_owned(),

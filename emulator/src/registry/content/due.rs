@@ -56,7 +56,7 @@ fn uploads_end(parts: &Parts) -> Result<Vec<i64>, Error> {
 fn expire_task_runs(parts: &Parts) -> Result<(), Error> {
     for expired in parts.store.expire_task_runs(&parts.name, parts.clock.unix_now())? {
         let run = TaskRun::from(expired);
-        tracing::info!(registry.name = parts.name, run = %run.id, ended = %run.ends, "a task run has expired, with its log");
+        tracing::info!(registry.name = parts.name.as_str(), run = %run.id, ended = %run.ends, "a task run has expired, with its log");
     }
     Ok(())
 }
@@ -68,10 +68,10 @@ fn expire_uploads(parts: &Parts) -> Result<(), Error> {
     let is_live = |used: Duration| elapsed.saturating_sub(used) < options.really_idle_for;
     let expired = parts
         .store
-        .expire_uploads(&parts.name, before, &|id| !parts.sessions.retire(id, is_live))?;
+        .expire_uploads(&parts.name, before, &|row| !parts.sessions.retire(&row.id, is_live))?;
     if 0 < expired.uploads {
         let (uploads, bytes) = (expired.uploads, expired.bytes);
-        tracing::info!(registry.name = parts.name, uploads, bytes, "uploads have expired");
+        tracing::info!(registry.name = parts.name.as_str(), uploads, bytes, "uploads have expired");
     }
     Ok(())
 }

@@ -111,7 +111,7 @@ async fn platform(
     let Ok(digest) = config.digest.parse::<Digest>() else { return Ok(Platform::default()) };
     let row = blocking({
         let (parts, repository, digest) = (Arc::clone(parts), repository.clone(), digest.clone());
-        move || parts.store.blob(&parts.name, repository.as_str(), digest.as_str())
+        move || parts.store.blob(&parts.name, &repository, &digest)
     })
     .await?;
     let Some(row) = row.filter(|row| row.size <= MAX_CONFIG_LEN) else {

@@ -42,9 +42,9 @@ impl Content {
         let repository = repository.clone();
         blocking(move || {
             let limit = n.unwrap_or(parts.settings.page_len).min(parts.settings.page_len);
-            let tags =
-                parts.store.tags(&parts.name, repository.as_str(), last.as_deref(), limit + 1)?;
+            let tags = parts.store.tags(&parts.name, &repository, last.as_deref(), limit + 1)?;
             let tags = tags.ok_or(Error::RepositoryUnknown(repository))?;
+            let tags = tags.iter().map(ToString::to_string).collect();
             Ok::<_, Error>(Page::cut(tags, limit, Clone::clone))
         })
         .await
@@ -60,6 +60,7 @@ impl Content {
         blocking(move || {
             let limit = n.unwrap_or(parts.settings.page_len).min(parts.settings.page_len);
             let names = parts.store.repositories(&parts.name, last.as_deref(), limit + 1)?;
+            let names = names.iter().map(ToString::to_string).collect();
             Ok::<_, Error>(Page::cut(names, limit, Clone::clone))
         })
         .await

@@ -63,12 +63,11 @@ impl Content {
         blocking(move || {
             let of = match &target {
                 Target::Repository => Lockable::Repository,
-                Target::Tag(tag) => Lockable::Tag(tag.as_str()),
-                Target::Manifest(digest) => Lockable::Manifest(digest.as_str()),
+                Target::Tag(tag) => Lockable::Tag(tag),
+                Target::Manifest(digest) => Lockable::Manifest(digest),
             };
-            let (registry, name) = (parts.name.as_str(), repository.as_str());
             let apply = |attributes: &mut Attributes| change.apply(attributes);
-            if parts.store.change_attributes(registry, name, of, apply)? {
+            if parts.store.change_attributes(&parts.name, &repository, of, apply)? {
                 return Ok(());
             }
             require_repository(&parts, &repository)?;
@@ -103,7 +102,7 @@ fn require(
     repository: &RepositoryName,
     allows: impl Fn(Attributes) -> bool,
 ) -> Result<(), Error> {
-    match parts.store.repository(&parts.name, repository.as_str())? {
+    match parts.store.repository(&parts.name, repository)? {
         Some(row) if !allows(row.attributes) => {
             Err(Error::Locked { repository: repository.clone(), locked: Locked::Repository })
         }
@@ -115,7 +114,7 @@ pub(in crate::registry) fn require_repository(
     parts: &Parts,
     repository: &RepositoryName,
 ) -> Result<(), Error> {
-    if parts.store.repository_exists(&parts.name, repository.as_str())? {
+    if parts.store.repository_exists(&parts.name, repository)? {
         return Ok(());
     }
     Err(Error::RepositoryUnknown(repository.clone()))

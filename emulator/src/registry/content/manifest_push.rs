@@ -128,8 +128,8 @@ impl Content {
         bytes: &[u8],
     ) -> Result<Option<FileId>, Error> {
         let parts = Arc::clone(&self.0);
-        let (name, text) = (repository.clone(), digest.to_string());
-        let row = blocking(move || parts.store.manifest(&parts.name, name.as_str(), &text)).await?;
+        let (name, named) = (repository.clone(), digest.clone());
+        let row = blocking(move || parts.store.manifest(&parts.name, &name, &named)).await?;
         let Some(ManifestRow { object, .. }) = row else { return Ok(None) };
         let name = ObjectName::Manifest(repository.clone(), digest.clone());
         match object::read_all(&self.0, &name, object.clone()).await {
@@ -151,15 +151,13 @@ impl Content {
         digest: &Digest,
         outcome: Put,
     ) -> Result<(), Error> {
-        let parse = |texts: Vec<String>| texts.iter().map(|text| Ok(text.parse()?)).collect();
         match outcome {
             Put::Stored => {
-                tracing::debug!(manifest.digest = %digest, registry.name = self.0.name, "stored a manifest");
+                tracing::debug!(manifest.digest = %digest, registry.name = self.0.name.as_str(), "stored a manifest");
                 Ok(())
             }
             Put::MissingBlobs(missing) | Put::MissingManifests(missing) => {
-                let missing: Result<Vec<Digest>, Error> = parse(missing);
-                Err(Error::ReferencesUnknown(missing?))
+                Err(Error::ReferencesUnknown(missing))
             }
             Put::Locked(locked) => Err(Error::Locked { repository: repository.clone(), locked }),
         }
@@ -180,7 +178,6 @@ struct Pushed {
 impl Pushed {
     /// Compares the sizes of the references with the stored objects. The store refuses the manifest if one is missing.
     fn check_references(&self, parts: &Parts) -> Result<(), Error> {
-        let repository = self.repository.as_str();
         let mut damaged = Vec::new();
         let mut check = |name: ObjectName, named: u64, row: Option<ObjectRow>| {
             let Some(row) = row else { return Ok(()) };
@@ -197,11 +194,11 @@ impl Pushed {
             Ok(())
         };
         for (digest, named) in &self.parsed.blobs {
-            let row = parts.store.blob(&parts.name, repository, digest.as_str())?;
+            let row = parts.store.blob(&parts.name, &self.repository, digest)?;
             check(ObjectName::Blob(digest.clone()), *named, row)?;
         }
         for (digest, named) in &self.parsed.children {
-            let row = parts.store.manifest(&parts.name, repository, digest.as_str())?;
+            let row = parts.store.manifest(&parts.name, &self.repository, digest)?;
             let name = ObjectName::Manifest(self.repository.clone(), digest.clone());
             check(name, *named, row.map(|row| row.object))?;
         }
@@ -216,18 +213,15 @@ impl Pushed {
         runtime: &Handle,
     ) -> Result<Option<Put>, Error> {
         self.check_references(parts)?;
-        let repository = self.repository.as_str();
         let (new, object) = seal_manifest(parts, lease, runtime, &self.digest, &self.bytes)?;
         let moment = parts.clock.now();
         let now = moment.unix_timestamp();
-        let texts = |digests: &mut dyn Iterator<Item = &Digest>| {
-            digests.map(ToString::to_string).collect::<Vec<_>>()
+        let digests = |references: &[(Digest, u64)]| -> Vec<Digest> {
+            references.iter().map(|(digest, _)| digest.clone()).collect()
         };
-        let blobs = texts(&mut self.parsed.blobs.iter().map(|(digest, _)| digest));
-        let children = texts(&mut self.parsed.children.iter().map(|(digest, _)| digest));
-        let tags: Vec<_> = self.tags.iter().map(ToString::to_string).collect();
+        let (blobs, children) = (digests(&self.parsed.blobs), digests(&self.parsed.children));
         let manifest = NewManifest {
-            digest: self.digest.as_str(),
+            digest: &self.digest,
             row: ManifestRow {
                 object,
                 media_type: self.parsed.media_type.clone(),
@@ -237,13 +231,13 @@ impl Pushed {
                 pushed_nanos: moment.nanosecond(),
                 attributes: Attributes::default(),
             },
-            tags: &tags,
+            tags: &self.tags,
             blobs: &blobs,
             children: &children,
             sparse: parts.settings.sparse_indexes,
             condemned: self.condemned,
         };
-        match parts.store.put_manifest(&parts.name, repository, manifest, new) {
+        match parts.store.put_manifest(&parts.name, &self.repository, manifest, new) {
             Err(StoreError::DataKeyRetired) => Ok(None),
             put => Ok(Some(put?)),
         }

@@ -56,11 +56,10 @@ impl Content {
         let (repository, reference) = (repository.clone(), reference.clone());
         blocking(move || {
             require_repository(&parts, &repository)?;
-            let (registry, name) = (parts.name.as_str(), repository.as_str());
             let deleted = match &reference {
-                Reference::Tag(tag) => parts.store.delete_tag(registry, name, tag.as_str())?,
+                Reference::Tag(tag) => parts.store.delete_tag(&parts.name, &repository, tag)?,
                 Reference::Digest(digest) => {
-                    parts.store.delete_manifest(registry, name, digest.as_str())?
+                    parts.store.delete_manifest(&parts.name, &repository, digest)?
                 }
             };
             match deleted {
@@ -78,13 +77,12 @@ fn find(
     repository: &RepositoryName,
     reference: &Reference,
 ) -> Result<Manifest, Error> {
-    let (registry, name) = (parts.name.as_str(), repository.as_str());
     let locked = |locked| Err(Error::Locked { repository: repository.clone(), locked });
     let digest = match reference {
         Reference::Digest(digest) => Some(digest.clone()),
-        Reference::Tag(tag) => match parts.store.tag_row(registry, name, tag.as_str())? {
-            Some(row) if !row.attributes.read => return locked(Locked::Tag(tag.to_string())),
-            Some(row) => Some(row.digest.parse()?),
+        Reference::Tag(tag) => match parts.store.tag_row(&parts.name, repository, tag)? {
+            Some(row) if !row.attributes.read => return locked(Locked::Tag(tag.clone())),
+            Some(row) => Some(row.digest()?),
             None => None,
         },
     };
@@ -93,7 +91,7 @@ fn find(
             // The client may pull it next, or push an index or a tag for it.
             let noted = parts.clock.elapsed();
             parts.recent.note(repository, digest, noted);
-            let row = parts.store.manifest(registry, name, digest.as_str())?;
+            let row = parts.store.manifest(&parts.name, repository, digest)?;
             if row.is_none() {
                 parts.recent.forget(repository, digest, noted);
             }
@@ -103,7 +101,7 @@ fn find(
     };
     if let Some((digest, row)) = digest.zip(row) {
         if !row.attributes.read {
-            return locked(Locked::Manifest(digest.to_string()));
+            return locked(Locked::Manifest(digest));
         }
         locks::require_readable(parts, repository)?;
         let name = ObjectName::Manifest(repository.clone(), digest.clone());

@@ -115,7 +115,7 @@ impl Content {
         let parts = Arc::clone(&self.0);
         let repository = repository.clone();
         blocking(move || {
-            let row = parts.store.repository(&parts.name, repository.as_str())?;
+            let row = parts.store.repository(&parts.name, &repository)?;
             let row = row.ok_or(Error::RepositoryUnknown(repository))?;
             Ok::<_, Error>(RepositoryInfo {
                 created: moment(row.created, 0),
@@ -135,10 +135,11 @@ impl Content {
     ) -> Result<DeletedRepository, Error> {
         let parts = Arc::clone(&self.0);
         let repository = repository.clone();
-        blocking(move || match parts.store.delete_repository(&parts.name, repository.as_str())? {
-            store::DeletedRepository::Removed { manifests, tags } => {
-                Ok(DeletedRepository { manifests, tags })
-            }
+        blocking(move || match parts.store.delete_repository(&parts.name, &repository)? {
+            store::DeletedRepository::Removed { manifests, tags } => Ok(DeletedRepository {
+                manifests: manifests.iter().map(ToString::to_string).collect(),
+                tags: tags.iter().map(ToString::to_string).collect(),
+            }),
             store::DeletedRepository::Unknown => Err(Error::RepositoryUnknown(repository)),
             store::DeletedRepository::Locked(locked) => Err(Error::Locked { repository, locked }),
         })
@@ -150,12 +151,12 @@ impl Content {
         let parts = Arc::clone(&self.0);
         let (repository, tag) = (repository.clone(), tag.clone());
         blocking(move || {
-            let row = parts.store.tag_row(&parts.name, repository.as_str(), tag.as_str())?;
+            let row = parts.store.tag_row(&parts.name, &repository, &tag)?;
             if row.is_none() {
                 require_repository(&parts, &repository)?;
             }
             let row = row.ok_or_else(|| Error::TagUnknown(tag.clone()))?;
-            Ok::<_, Error>(TagInfo::of(tag.to_string(), row))
+            Ok::<_, Error>(TagInfo::of(&tag, row))
         })
         .await
     }
@@ -164,15 +165,13 @@ impl Content {
     pub async fn untag(&self, repository: &RepositoryName, tag: &Tag) -> Result<(), Error> {
         let parts = Arc::clone(&self.0);
         let (repository, tag) = (repository.clone(), tag.clone());
-        blocking(move || {
-            match parts.store.delete_tag(&parts.name, repository.as_str(), tag.as_str())? {
-                Deleted::Removed => Ok(()),
-                Deleted::Unknown => {
-                    require_repository(&parts, &repository)?;
-                    Err(Error::TagUnknown(tag))
-                }
-                Deleted::Locked(locked) => Err(Error::Locked { repository, locked }),
+        blocking(move || match parts.store.delete_tag(&parts.name, &repository, &tag)? {
+            Deleted::Removed => Ok(()),
+            Deleted::Unknown => {
+                require_repository(&parts, &repository)?;
+                Err(Error::TagUnknown(tag))
             }
+            Deleted::Locked(locked) => Err(Error::Locked { repository, locked }),
         })
         .await
     }
@@ -189,14 +188,14 @@ impl Content {
         let (window, limit) = (window.clone(), self.page_len(window));
         blocking(move || {
             require_repository(&parts, &repository)?;
-            let rows = parts.store.tag_rows(&parts.name, repository.as_str(), window.after());
+            let rows = parts.store.tag_rows(&parts.name, &repository, window.after());
             let shown = rows.filter(|row| {
                 row.as_ref().map_or(true, |(_, row)| {
                     row.attributes.list
                         && digest.as_ref().is_none_or(|digest| row.digest == digest.as_str())
                 })
             });
-            let tags = shown.map(|row| row.map(|(name, row)| TagInfo::of(name, row)));
+            let tags = shown.map(|row| row.map(|(tag, row)| TagInfo::of(&tag, row)));
             Ok::<_, Error>(window.page(tags, limit, |tag| (tag.updated, &tag.name))?)
         })
         .await
@@ -212,8 +211,7 @@ impl Content {
             let parts = Arc::clone(&self.0);
             let (repository, digest) = (repository.clone(), digest.clone());
             move || {
-                let row =
-                    parts.store.manifest(&parts.name, repository.as_str(), digest.as_str())?;
+                let row = parts.store.manifest(&parts.name, &repository, &digest)?;
                 if row.is_none() {
                     require_repository(&parts, &repository)?;
                 }
@@ -236,19 +234,18 @@ impl Content {
             let window = window.clone();
             move || {
                 require_repository(&parts, &repository)?;
-                let rows =
-                    parts.store.manifest_rows(&parts.name, repository.as_str(), window.after());
+                let rows = parts.store.manifest_rows(&parts.name, &repository, window.after());
                 let shown =
                     rows.filter(|row| row.as_ref().map_or(true, |(_, row)| row.attributes.list));
                 Ok::<_, Error>(window.page(shown, limit, |(digest, row)| {
-                    (moment(row.pushed, row.pushed_nanos), digest)
+                    (moment(row.pushed, row.pushed_nanos), digest.as_str())
                 })?)
             }
         })
         .await?;
         let mut items = Vec::with_capacity(page.items.len());
         for (digest, row) in page.items {
-            match describe(&self.0, repository, &digest.parse()?, row).await {
+            match describe(&self.0, repository, &digest, row).await {
                 Ok(info) => items.push(info),
                 // Deleted between the list and now.
                 Err(Error::ManifestUnknown(_)) => (),
@@ -306,9 +303,9 @@ impl Window {
 }
 
 impl TagInfo {
-    fn of(name: String, row: TagRow) -> Self {
+    fn of(tag: &Tag, row: TagRow) -> Self {
         Self {
-            name,
+            name: tag.to_string(),
             digest: row.digest,
             created: moment(row.created, row.created_nanos),
             updated: moment(row.updated, row.updated_nanos),
@@ -328,12 +325,11 @@ async fn describe(
     let tags = blocking({
         let (parts, repository, digest) = (Arc::clone(parts), repository.clone(), digest.clone());
         move || {
-            let (registry, name) = (parts.name.as_str(), repository.as_str());
             let mut shown = Vec::new();
-            for tag in parts.store.tags_of(registry, name, digest.as_str())? {
-                let row = parts.store.tag_row(registry, name, &tag)?;
+            for tag in parts.store.tags_of(&parts.name, &repository, &digest)? {
+                let row = parts.store.tag_row(&parts.name, &repository, &tag)?;
                 if row.is_some_and(|row| row.attributes.list) {
-                    shown.push(tag);
+                    shown.push(tag.to_string());
                 }
             }
             Ok::<_, Error>(shown)

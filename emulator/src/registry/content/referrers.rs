@@ -46,9 +46,7 @@ impl Content {
         }
         let parts = Arc::clone(&self.0);
         let (name, subject) = (repository.clone(), subject.clone());
-        let listed =
-            blocking(move || parts.store.referrers(&parts.name, name.as_str(), subject.as_str()))
-                .await?;
+        let listed = blocking(move || parts.store.referrers(&parts.name, &name, &subject)).await?;
         let wanted = listed.into_iter().filter(|referrer| {
             artifact_type.is_none_or(|wanted| referrer.artifact_type.as_deref() == Some(wanted))
                 && last.is_none_or(|last| referrer.digest.as_str() > last)
@@ -56,11 +54,11 @@ impl Content {
         let page = Page::cut(
             wanted.map(|referrer| referrer.digest).collect(),
             REFERRERS_PAGE,
-            Clone::clone,
+            Digest::to_string,
         );
         let mut items = Vec::with_capacity(page.items.len());
         for digest in page.items {
-            let reference = Reference::Digest(digest.parse()?);
+            let reference = Reference::Digest(digest.clone());
             let manifest = match self.manifest(repository, &reference).await {
                 Ok(manifest) if manifest.row.attributes.list => manifest,
                 // It was deleted since, or may not be pulled: then it is not a referrer.
@@ -82,7 +80,7 @@ impl Content {
             let parsed = ParsedManifest::read(&bytes, Some(&manifest.media_type))?;
             items.push(ReferrerDescriptor {
                 media_type: manifest.media_type,
-                digest,
+                digest: digest.to_string(),
                 size: manifest.len,
                 artifact_type: parsed.artifact_type,
                 annotations: parsed.annotations,

@@ -19,7 +19,7 @@ use super::damage::StreamSource;
 use super::object;
 use super::times::seconds;
 use super::uploads::{Body, nothing_arrived_for};
-use crate::names::{Algorithm, Digest, Hasher, TaskRunId};
+use crate::names::{Algorithm, Hasher, TaskRunId};
 use crate::registry::blocking::{blocking, blocking_with_key};
 use crate::registry::error::Error;
 use crate::registry::object_name::ObjectName;
@@ -156,7 +156,7 @@ impl Content {
         let parts = Arc::clone(&self.0);
         let found = blocking(move || parts.store.task_run(&parts.name, id.number())).await?;
         let row = found.ok_or(Error::TaskRunUnknown(id))?;
-        let digest: Digest = row.run.digest.parse()?;
+        let digest = row.run.digest()?;
         let name = ObjectName::Log(id, digest);
         let opened = object::open(&self.0, &name, row.run.log).await?;
         let (len, source) =

@@ -33,10 +33,10 @@ pub(in crate::registry) fn make_room(parts: &Parts) -> Result<bool, Error> {
                 idle <= now.saturating_sub(used) && (!needs_empty || is_empty())
             };
             if parts.sessions.retire_if(&row.id, may_go)
-                && parts.store.remove_upload(&parts.name, &row.id)?
+                && parts.store.remove_upload(&parts.name, row.upload_id()?)?
             {
                 tracing::info!(
-                    registry.name = parts.name,
+                    registry.name = parts.name.as_str(),
                     upload.id = row.id,
                     repo.name = row.repository,
                     "dropped an idle upload: the limit of open uploads was reached"

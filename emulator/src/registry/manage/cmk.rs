@@ -15,7 +15,7 @@ use sealed_envelope::DataKeyId;
 #[derive(Debug)]
 pub(in crate::registry) struct StoredRings {
     store: Arc<Store>,
-    registry: String,
+    registry: RegistryName,
     /// The rows that are stored with the first ring.
     new: Option<NewRegistryRows>,
 }
@@ -27,7 +27,7 @@ impl StoredRings {
         registry: &RegistryName,
         new: Option<NewRegistryRows>,
     ) -> Self {
-        Self { store, registry: registry.as_str().to_owned(), new }
+        Self { store, registry: registry.clone(), new }
     }
 }
 

@@ -58,7 +58,7 @@ impl Registries {
         new.check()?;
         self.check_name(&new.name).await?;
         let (store, name) = (Arc::clone(&self.common().store), new.name.clone());
-        if !blocking(move || store.is_leaving(name.as_str())).await? {
+        if !blocking(move || store.is_leaving(&name)).await? {
             // Waiting operations were for an earlier registry of this name.
             self.intents().replace(&OF_REGISTRY, new.name.as_str()).await?;
         }
@@ -103,7 +103,7 @@ impl Registries {
     /// Whether a name is free.
     pub(super) async fn check_name(&self, name: &RegistryName) -> Result<(), ManageError> {
         let (store, row) = (Arc::clone(&self.common().store), name.clone());
-        let is_taken = blocking(move || store.registry(row.as_str())).await?.is_some();
+        let is_taken = blocking(move || store.registry(&row)).await?.is_some();
         if is_taken { Err(ManageError::NameTaken(name.clone())) } else { Ok(()) }
     }
 

@@ -66,7 +66,7 @@ impl Registries {
         }
         // This comes only now: a refused deletion replaces no other operation.
         self.intents().replace(&OF_REGISTRY, name.as_str()).await?;
-        let gone = self.finish_deletion(&intent, &deletion).await;
+        let gone = self.finish_deletion(name, &intent, &deletion).await;
         // For clients the registry is deleted, whatever the vault answers about its identity.
         match self.settle(intent, gone).await {
             Err(ManageError::Platform(error)) => {
@@ -95,7 +95,7 @@ impl Registries {
         }
         let gone = async {
             self.begin_deletion(&name, &deletion).await?;
-            self.finish_deletion(&intent, &deletion).await
+            self.finish_deletion(&name, &intent, &deletion).await
         };
         let gone = gone.await;
         self.settle(intent, gone).await
@@ -105,8 +105,8 @@ impl Registries {
     pub(super) async fn adopt_old_deletions(&self) -> Result<(), ManageError> {
         let store = Arc::clone(&self.common().store);
         for registry in blocking(move || store.leaving()).await? {
-            let is_it = |known: &Deletion| known.registry == registry;
-            let name = registry.clone();
+            let name = registry.as_str().to_owned();
+            let is_it = |known: &Deletion| known.registry == registry.as_str();
             let deletion =
                 Deletion { registry: name, resource: None, system_identity: None, created: None };
             self.intents().adopt(Kind::DeleteRegistry, is_it, &deletion).await?;
@@ -129,7 +129,7 @@ impl Registries {
             self.platform().forget_roles(resource).await?;
         }
         let (store, row) = (Arc::clone(&self.common().store), name.clone());
-        blocking(move || store.begin_leaving(row.as_str())).await?;
+        blocking(move || store.begin_leaving(&row)).await?;
         if self.get(name.as_str()).is_some() {
             self.write(|open| open.retain(|other| other.name() != name.as_str()));
             self.notify();
@@ -140,11 +140,12 @@ impl Registries {
     /// The rest. It can be repeated.
     async fn finish_deletion(
         &self,
+        registry: &RegistryName,
         intent: &Intent,
         deletion: &Deletion,
     ) -> Result<(), ManageError> {
         intent.passed().await?;
-        let (store, name) = (Arc::clone(&self.common().store), deletion.registry.clone());
+        let (store, name) = (Arc::clone(&self.common().store), registry.clone());
         blocking(move || store.empty_leaving(&name)).await?;
         intent.passed().await?;
         if let Some(client_id) = &deletion.system_identity {
@@ -155,10 +156,10 @@ impl Registries {
             }
         }
         intent.passed().await?;
-        let (store, name) = (Arc::clone(&self.common().store), deletion.registry.clone());
+        let (store, name) = (Arc::clone(&self.common().store), registry.clone());
         let end = intent.end_with();
         blocking(move || store.end_leaving(&name, &end)).await?;
-        tracing::info!(registry.name = deletion.registry, "deleted a registry");
+        tracing::info!(registry.name = registry.as_str(), "deleted a registry");
         Ok(())
     }
 }

@@ -98,8 +98,7 @@ impl Registry {
         let activity = Arc::new(Activity::new(clock.clone(), settings.key_lease));
         let ended = CancellationToken::new();
         let registry = Self(Arc::new(Parts {
-            name: name.as_str().to_owned(),
-            registry_name: name,
+            name,
             profile,
             start_identity,
             closed: AtomicBool::new(false),

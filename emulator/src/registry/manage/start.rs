@@ -80,7 +80,7 @@ impl Registries {
         // A data folder from before registries had rows has the ring already.
         let has_ring = {
             let store = Arc::clone(&store);
-            blocking(move || store.ring(RegistryName::local().as_str())).await?.is_some()
+            blocking(move || store.ring(&RegistryName::local())).await?.is_some()
         };
         if has_ring {
             let record = profile.record(&local.name);

@@ -11,6 +11,7 @@ use super::error::ManageError;
 use super::registries::Registries;
 use crate::names::RegistryName;
 use crate::registry::blocking::blocking;
+use crate::registry::error::Error;
 use crate::registry::intents::{Intent, Kind};
 use crate::registry::resources::{IdentityOf, PlatformError, Principal, ResourceGroup};
 
@@ -74,8 +75,9 @@ impl Registries {
 
     async fn match_system_identity(&self, intent: &Intent) -> Result<(), ManageError> {
         let SystemIdentityParameters { registry, resource } = intent.parameters()?;
+        let name: RegistryName = registry.parse().map_err(Error::from)?;
         let store = Arc::clone(&self.common().store);
-        let record = blocking(move || store.registry(&registry)).await?;
+        let record = blocking(move || store.registry(&name)).await?;
         if record.is_some_and(|record| record.row.system_identity.is_some()) {
             return Ok(());
         }

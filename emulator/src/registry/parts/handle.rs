@@ -36,8 +36,7 @@ pub struct Content(pub(in crate::registry) Arc<Parts>);
 
 /// The parts of a registry.
 pub(in crate::registry) struct Parts {
-    pub(in crate::registry) name: String,
-    pub(in crate::registry) registry_name: RegistryName,
+    pub(in crate::registry) name: RegistryName,
     pub(in crate::registry) profile: Arc<CurrentProfile>,
     /// The identity that the program was started with.
     pub(in crate::registry) start_identity: IdentityResource,
@@ -64,12 +63,12 @@ pub(in crate::registry) struct Parts {
 impl Registry {
     /// The name of the registry.
     pub fn name(&self) -> &str {
-        &self.0.name
+        self.0.name.as_str()
     }
 
     /// The name of the registry, typed.
     pub fn registry_name(&self) -> &RegistryName {
-        &self.0.registry_name
+        &self.0.name
     }
 
     /// The registry's properties outside its content.
@@ -79,7 +78,7 @@ impl Registry {
 
     /// Its id as a resource.
     pub fn resource_id(&self) -> String {
-        self.profile().group.registry_id(&self.0.registry_name)
+        self.profile().group.registry_id(&self.0.name)
     }
 
     /// Whether it lacks the features that a real registry with a customer-managed key lacks, because it was created so
@@ -142,7 +141,7 @@ impl Registry {
     /// The newest uses of the key, at most `count`, oldest first.
     pub async fn key_uses(&self, count: usize) -> Result<Vec<KeyUse>, Error> {
         let parts = Arc::clone(&self.0);
-        blocking(move || parts.audit.newest(&parts.store, &parts.name, count)).await
+        blocking(move || parts.audit.newest(&parts.store, parts.name.as_str(), count)).await
     }
 
     /// When collection deletes unused content, unless a request says otherwise.
@@ -188,12 +187,12 @@ impl Parts {
 
 impl fmt::Debug for Registry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Registry").field("name", &self.0.name).finish_non_exhaustive()
+        f.debug_struct("Registry").field("name", &self.name()).finish_non_exhaustive()
     }
 }
 
 impl fmt::Debug for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Content").field("registry", &self.0.name).finish_non_exhaustive()
+        f.debug_struct("Content").field("registry", &self.0.name.as_str()).finish_non_exhaustive()
     }
 }

@@ -14,7 +14,7 @@ use crate::names::{Digest, RepositoryName};
 ///
 /// A use is noted before the rows are read, and collection reads this after the rows, so it cannot miss a use.
 #[derive(Debug, Default)]
-pub(in crate::registry) struct Recent(Mutex<HashMap<(String, String), Duration>>);
+pub(in crate::registry) struct Recent(Mutex<HashMap<(RepositoryName, Digest), Duration>>);
 
 impl Recent {
     /// Remembers that a client used the blob.
@@ -24,7 +24,7 @@ impl Recent {
         digest: &Digest,
         now: Duration,
     ) {
-        let key = (repository.as_str().to_owned(), digest.as_str().to_owned());
+        let key = (repository.clone(), digest.clone());
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, now);
     }
 
@@ -35,7 +35,7 @@ impl Recent {
         digest: &Digest,
         noted: Duration,
     ) {
-        let key = (repository.as_str().to_owned(), digest.as_str().to_owned());
+        let key = (repository.clone(), digest.clone());
         let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         // A later note is from another request.
         if seen.get(&key).is_some_and(|at| *at == noted) {
@@ -50,8 +50,12 @@ impl Recent {
     }
 
     /// When it was last used. A blob that was not used since the start may have been used just before it.
-    pub(in crate::registry) fn last_used(&self, repository: &str, digest: &str) -> Duration {
-        let key = (repository.to_owned(), digest.to_owned());
+    pub(in crate::registry) fn last_used(
+        &self,
+        repository: &RepositoryName,
+        digest: &Digest,
+    ) -> Duration {
+        let key = (repository.clone(), digest.clone());
         let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
         seen.unwrap_or(Duration::ZERO)
     }

@@ -6,7 +6,7 @@ use azure_emulator_core::clock::Clock;
 
 use super::orphan_files::{Content, IntactFile, SealedFile};
 use super::recovered::{Incomplete, LostFile, Recovered};
-use crate::names::{Digest, RepositoryName};
+use crate::names::{Digest, RegistryName, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::manifest::{ManifestError, ParsedManifest};
@@ -21,7 +21,7 @@ pub(super) struct Adopter {
 }
 
 struct FoundManifest {
-    registry: String,
+    registry: RegistryName,
     digest: Digest,
     object: ObjectRow,
     parsed: ParsedManifest,
@@ -54,7 +54,7 @@ impl Adopter {
                 Err(error) => {
                     let lost = LostFile {
                         file: id.to_string(),
-                        registry: Some(registry),
+                        registry: Some(registry.to_string()),
                         digest: Some(digest.to_string()),
                         can_be_tried_again: false,
                         message: error.to_string(),
@@ -64,17 +64,17 @@ impl Adopter {
             },
             Content::Blob => {
                 let (store, size) = (Arc::clone(&self.store), object.size);
-                let (name, text) = (registry.clone(), digest.to_string());
+                let repository = RepositoryName::recovered();
+                let name = registry.clone();
                 let adopted = blocking(move || {
-                    let adopted =
-                        store.adopt_blob(&name, RepositoryName::RECOVERED, &text, &object)?;
+                    let adopted = store.adopt_blob(&name, &repository, &digest, &object)?;
                     settle(&store, id, &adopted)?;
                     Ok::<_, Error>(adopted)
                 });
                 match adopted.await? {
                     Adopted::Duplicate => recovered.duplicates += 1,
                     Adopted::Stored { .. } => {
-                        let content = recovered.content_of(&registry);
+                        let content = recovered.content_of(registry.as_str());
                         content.blobs += 1;
                         content.bytes = content.bytes.saturating_add(size);
                     }
@@ -99,11 +99,16 @@ impl Adopter {
             match blocking(move || found.adopt(&store, moment)).await? {
                 Adopted::Duplicate => recovered.duplicates += 1,
                 Adopted::Stored { missing } => {
-                    let content = recovered.content_of(&registry);
+                    let content = recovered.content_of(registry.as_str());
                     content.manifests.push(digest.clone());
                     content.bytes = content.bytes.saturating_add(size);
                     if !missing.is_empty() {
-                        incomplete.push(Incomplete { registry, manifest: digest, missing });
+                        let missing = missing.iter().map(ToString::to_string).collect();
+                        incomplete.push(Incomplete {
+                            registry: registry.to_string(),
+                            manifest: digest,
+                            missing,
+                        });
                     }
                 }
             }
@@ -136,12 +141,12 @@ impl Adopter {
 
 impl FoundManifest {
     fn adopt(&self, store: &Store, now: time::OffsetDateTime) -> Result<Adopted, Error> {
-        let texts = |digests: &[(Digest, u64)]| {
-            digests.iter().map(|(digest, _)| digest.to_string()).collect::<Vec<_>>()
+        let digests = |references: &[(Digest, u64)]| -> Vec<Digest> {
+            references.iter().map(|(digest, _)| digest.clone()).collect()
         };
-        let (blobs, children) = (texts(&self.parsed.blobs), texts(&self.parsed.children));
+        let (blobs, children) = (digests(&self.parsed.blobs), digests(&self.parsed.children));
         let manifest = NewManifest {
-            digest: self.digest.as_str(),
+            digest: &self.digest,
             row: ManifestRow {
                 object: self.object.clone(),
                 media_type: self.parsed.media_type.clone(),
@@ -157,7 +162,8 @@ impl FoundManifest {
             sparse: true,
             condemned: None,
         };
-        let adopted = store.adopt_manifest(&self.registry, RepositoryName::RECOVERED, manifest)?;
+        let adopted =
+            store.adopt_manifest(&self.registry, &RepositoryName::recovered(), manifest)?;
         settle(store, self.object.file, &adopted)?;
         Ok(adopted)
     }

@@ -15,6 +15,7 @@ use super::orphan_files::PARALLEL;
 use super::recovered::{DamagedContent, Recovered};
 use super::rings::Rings;
 use crate::keys::KeyError;
+use crate::names::RegistryName;
 use crate::registry::blocking::blocking;
 use crate::registry::content::OpenObject;
 use crate::registry::content::{Finding, Task, name_affected, read_through};
@@ -25,7 +26,7 @@ use sealed_envelope::{Binding, DataKeyId, Header, OpenError, Opener};
 
 /// A small file that a row names.
 pub(super) struct NamedFile {
-    registry: String,
+    registry: RegistryName,
     task: Task,
 }
 
@@ -36,11 +37,12 @@ pub(super) fn named_files(
 ) -> Result<Vec<NamedFile>, StoreError> {
     let mut all = Vec::new();
     for record in store.registries()? {
+        let registry = record.registry_name()?;
         // A verification of the rows reports a row that cannot be read.
-        let objects = store.all_objects(&record.name).flatten();
-        for task in objects.filter_map(|stored| Task::of(stored).ok()) {
+        let objects = store.all_objects(&registry).flatten();
+        for task in objects.map(Task::from) {
             if task.row.may_be_carried() && !restored.contains(&task.row.file) {
-                all.push(NamedFile { registry: record.name.clone(), task });
+                all.push(NamedFile { registry: registry.clone(), task });
             }
         }
     }
@@ -61,7 +63,7 @@ pub(super) async fn check(
             (file, outcome)
         })
         .buffer_unordered(PARALLEL);
-    let mut findings: BTreeMap<String, Vec<Finding>> = BTreeMap::new();
+    let mut findings: BTreeMap<RegistryName, Vec<Finding>> = BTreeMap::new();
     while let Some((file, outcome)) = read.next().await {
         let Err(error) = outcome else { continue };
         let Some(damage) = damage_of(&error) else {
@@ -85,7 +87,7 @@ pub(super) async fn check(
         let mut all = Vec::new();
         for (registry, mut findings) in findings {
             name_affected(&store, &registry, &mut findings)?;
-            let damaged = |finding| DamagedContent { registry: registry.clone(), finding };
+            let damaged = |finding| DamagedContent { registry: registry.to_string(), finding };
             all.extend(findings.into_iter().map(damaged));
         }
         Ok::<_, StoreError>(all)
@@ -121,7 +123,7 @@ impl NamedFile {
         let lease = ring.lease(data_key).await?;
         let (runtime, registry) = (Handle::current(), self.registry.clone());
         blocking(move || {
-            let binding = Binding::new(&registry, name.kind());
+            let binding = Binding::new(registry.as_str(), name.kind());
             let digest = name.digest();
             let opener = lease.with_renewal(&runtime, |key| {
                 Opener::open(reader, header, binding, key, digest.as_str())

@@ -8,7 +8,7 @@ use zeroize::{Zeroize as _, Zeroizing};
 use super::recovered::LostFile;
 use super::rings::{OpenRing, Rings};
 use crate::keys::{KeyError, KeyLease};
-use crate::names::{Digest, Hasher};
+use crate::names::{Digest, Hasher, RegistryName};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::manifest::MAX_MANIFEST_LEN;
@@ -33,7 +33,7 @@ pub(super) struct SealedFile {
 
 /// The content of an intact file.
 pub(super) struct IntactFile {
-    pub(super) registry: String,
+    pub(super) registry: RegistryName,
     pub(super) digest: Digest,
     pub(super) object: ObjectRow,
     pub(super) content: Content,
@@ -74,9 +74,9 @@ impl SealedFile {
         file: OrphanFile,
     ) -> Result<Self, Error> {
         let OrphanFile { id, header } = file;
-        let lost = move |registry: Option<&str>, message: String| LostFile {
+        let lost = move |registry: Option<&RegistryName>, message: String| LostFile {
             file: id.to_string(),
-            registry: registry.map(str::to_owned),
+            registry: registry.map(ToString::to_string),
             digest: None,
             can_be_tried_again: false,
             message,
@@ -89,7 +89,7 @@ impl SealedFile {
             let message = format!("no ring has its data key {}", header.data_key());
             return Ok(Self { id, outcome: Err(lost(None, message)) });
         };
-        let registry = ring.registry().to_owned();
+        let registry = ring.registry().clone();
         if !matches!(header.kind(), ObjectKind::Blob | ObjectKind::Manifest) {
             let message = "it is the log of a task run, and the run is not known".to_owned();
             return Ok(Self { id, outcome: Err(lost(Some(&registry), message)) });
@@ -130,13 +130,13 @@ fn open(
     store: &Store,
     id: FileId,
     header: Header,
-    registry: &str,
+    registry: &RegistryName,
     lease: &KeyLease,
     runtime: &Handle,
     digest: &mut Option<Digest>,
 ) -> Result<IntactFile, Error> {
     let reader = store.open_object(id)?;
-    let binding = Binding::new(registry, header.kind());
+    let binding = Binding::new(registry.as_str(), header.kind());
     let (mut opener, identity) =
         lease.with_renewal(runtime, |key| Opener::open_unnamed(reader, header, binding, key))??;
     let named: Digest = identity.parse()?;
@@ -172,7 +172,7 @@ fn open(
         sealed_len: None,
     };
     let content = if keeps { Content::Manifest(manifest) } else { Content::Blob };
-    Ok(IntactFile { registry: registry.to_owned(), digest: named, object, content })
+    Ok(IntactFile { registry: registry.clone(), digest: named, object, content })
 }
 
 /// The problem with a file, which is the cause of the error.

@@ -28,13 +28,13 @@ pub(super) struct Rings {
 
 /// The ring of one registry.
 pub(super) struct OpenRing {
-    registry: String,
+    registry: RegistryName,
     /// The error says why it could not be opened.
     ring: Result<KeyRing, String>,
 }
 
 impl OpenRing {
-    pub(super) fn registry(&self) -> &str {
+    pub(super) fn registry(&self) -> &RegistryName {
         &self.registry
     }
 
@@ -73,7 +73,7 @@ impl Rings {
                 Some(log) => Arc::clone(log),
                 None => Arc::clone(log.insert(Arc::new(audit::AuditLog::open(store)?))),
             };
-            let registry = record.name.clone();
+            let registry = record.registry_name()?;
             let ring = open(store, platform, clock, record, all_strict, log).await;
             let place = rings.rings.len();
             rings.by_data_key.extend(ids.into_iter().map(|id| (id, place)));
@@ -139,16 +139,17 @@ fn from_mirrors(
     let (mut came_back, mut notes) = (Vec::new(), Vec::new());
     for mirror in store.ring_mirrors()? {
         match mirror {
-            Ok(mirror) if mirror.registry.parse::<RegistryName>().is_err() => {
-                notes.push(format!("the mirror of {:?} is not of a registry", mirror.registry));
-            }
             Ok(mirror) => {
-                if restore_ring(store, &mirror, needed)? {
+                let Ok(name) = mirror.registry.parse::<RegistryName>() else {
+                    notes.push(format!("the mirror of {:?} is not of a registry", mirror.registry));
+                    continue;
+                };
+                if restore_ring(store, &name, &mirror, needed)? {
                     came_back.push(mirror.registry.clone());
                 }
                 if let Some(record) = &mirror.record {
                     restore_identities(store, record, tenant, start)?;
-                } else if store.registry(&mirror.registry)?.is_none() {
+                } else if store.registry(&name)?.is_none() {
                     notes.push(format!(
                         "the mirror of {} does not describe the registry: its sealed files cannot be opened",
                         mirror.registry
@@ -160,7 +161,8 @@ fn from_mirrors(
     }
     let mut records = Vec::new();
     for record in store.registries()? {
-        let ids = store.ring(&record.name)?.map_or_else(Vec::new, |ring| ids(&ring).collect());
+        let ring = store.ring(&record.registry_name()?)?;
+        let ids = ring.map_or_else(Vec::new, |ring| ids(&ring).collect());
         records.push((record, ids));
     }
     Ok((came_back, notes, records))
@@ -169,10 +171,10 @@ fn from_mirrors(
 /// Copies a ring from the mirror into the rows, if they lack it. True: this recovered the registry.
 fn restore_ring(
     store: &Store,
+    name: &RegistryName,
     mirror: &RingMirror,
     needed: &HashSet<DataKeyId>,
 ) -> Result<bool, Error> {
-    let name = mirror.registry.as_str();
     let stored = store.ring(name)?;
     let Some(ring) = &merged(stored.as_ref(), &mirror.rings, needed) else { return Ok(false) };
     match (stored, &mirror.record) {

@@ -80,8 +80,8 @@ impl World {
     }
 
     async fn has(&self, digest: &Digest) -> bool {
-        let reference = Reference::Digest(digest.clone());
-        self.registry.0.store.manifest("local", "app", digest.as_str()).unwrap().is_some()
+        let (local, reference) = (RegistryName::local(), Reference::Digest(digest.clone()));
+        self.registry.0.store.manifest(&local, &self.repository, digest).unwrap().is_some()
             && self.content.manifest(&self.repository, &reference).await.is_ok()
     }
 }
@@ -171,7 +171,8 @@ async fn an_image_of_a_tagged_index_stays_also_when_the_index_is_older_than_its_
     let (image, len) = world.push_image(b"{}").await;
     world.push_index("v1", (&image, len)).await;
     let (alone, _) = world.push_image(b"{\"alone\":true}").await;
-    world.registry.0.store.forget_children("local", "app").unwrap();
+    let store = &world.registry.0.store;
+    store.forget_children(&RegistryName::local(), &world.repository).unwrap();
 
     let collection = world.collect(true, true).await;
 

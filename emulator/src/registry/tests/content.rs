@@ -17,7 +17,7 @@ async fn an_upload_that_expires_under_a_request_is_unknown_to_it() {
     let digest = Digest::of(Algorithm::Sha256, b"more");
     let begin = async || content.start_upload(&app, Algorithm::Sha256).await.unwrap().id;
     let expire = |id: UploadId| {
-        assert!(registry.0.store.remove_upload("local", &id.to_string()).unwrap());
+        assert!(registry.0.store.remove_upload(&RegistryName::local(), id).unwrap());
     };
 
     let (appended, finished) = (begin().await, begin().await);

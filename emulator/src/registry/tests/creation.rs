@@ -5,9 +5,9 @@ use super::*;
 
 #[track_caller]
 fn assert_no_registry(registries: &Registries, what: &str) {
-    let store = &registries.common().store;
-    assert_eq!(store.registry("team1").unwrap(), None, "{what}");
-    assert_eq!(store.ring("team1").unwrap(), None, "{what}");
+    let (store, team1) = (&registries.common().store, "team1".parse().unwrap());
+    assert_eq!(store.registry(&team1).unwrap(), None, "{what}");
+    assert_eq!(store.ring(&team1).unwrap(), None, "{what}");
     assert!(registries.get("team1").is_none(), "{what}");
 }
 
@@ -173,10 +173,10 @@ async fn a_registry_that_cannot_be_opened_does_not_affect_the_others() {
     for name in ["team1", "team2"] {
         registries.create(NewRegistry::named(name.parse().unwrap())).await.unwrap();
     }
-    let store = &registries.common().store;
-    let ring = store.ring("team1").unwrap().unwrap();
+    let (store, team1) = (&registries.common().store, "team1".parse().unwrap());
+    let ring = store.ring(&team1).unwrap().unwrap();
     let damaged = crate::store::RingRow { generation: 2, head: vec![0; 40], ..ring.clone() };
-    assert!(store.replace_ring("team1", Some(ring.generation), &damaged).unwrap());
+    assert!(store.replace_ring(&team1, Some(ring.generation), &damaged).unwrap());
     drop(registries);
 
     let registries = open(&folder, &platform).await;

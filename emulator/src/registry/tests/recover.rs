@@ -149,7 +149,8 @@ async fn assert_is_there(registry: &Registry, image: &Image) {
 }
 
 fn path_of(world: &World, store: &Store, registry: &str, digest: &Digest) -> PathBuf {
-    let file = store.blob(registry, "app", digest.as_str()).unwrap().unwrap().file.to_string();
+    let (registry, app) = (registry.parse().unwrap(), "app".parse().unwrap());
+    let file = store.blob(&registry, &app, digest).unwrap().unwrap().file.to_string();
     world.data().join("files").join(&file[..2]).join(file)
 }
 

@@ -8,6 +8,7 @@ use azure_emulator_core::durable::{Durability, sync_dir};
 use fs_err as fs;
 
 use super::format::RingMirror;
+use crate::names::RegistryName;
 use crate::store::database::Writer;
 use crate::store::disk::make_dir;
 use crate::store::disk::{remove_if_there, replace_file};
@@ -60,7 +61,7 @@ impl Store {
         for path in self.mirror_paths()? {
             let registry = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
             // Left by a registry whose creation failed.
-            if !self.database.has(Table::Rings, &key(&[registry]))? {
+            if !self.database.has(Table::Rings, &key(&[&registry]))? {
                 remove_if_there(&path)?;
             }
         }
@@ -90,7 +91,7 @@ impl Store {
 
     fn lacks_a_mirror(&self) -> Result<bool, StoreError> {
         for row in self.database.scan(Table::Rings, &[]) {
-            if !self.layout.ring(&last_part(&row?.0)?).try_exists()? {
+            if !self.layout.ring(&last_part::<String>(&row?.0)?).try_exists()? {
                 return Ok(true);
             }
         }
@@ -103,10 +104,10 @@ impl Store {
         stands: impl Fn(&Path, &RingMirror) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         for row in self.database.scan(Table::Rings, &[]) {
-            let registry = last_part(&row?.0)?;
+            let registry: RegistryName = last_part(&row?.0)?;
             let Some(ring) = self.read_ring(&registry, writer)? else { continue };
             let mirror = self.mirror_of(&registry, vec![ring])?;
-            if !stands(&self.layout.ring(&registry), &mirror)? {
+            if !stands(&self.layout.ring(registry.as_str()), &mirror)? {
                 self.write_mirror(&mirror, Purpose::Maintenance)?;
             }
         }
@@ -117,7 +118,7 @@ impl Store {
     pub(in crate::store) fn mirror_new_ring(
         &self,
         _writer: &Writer<'_>,
-        registry: &str,
+        registry: &RegistryName,
         new: &RingRow,
         old: Option<RingRow>,
         purpose: Purpose,
@@ -141,7 +142,7 @@ impl Store {
 
     /// Removes the old ring from the mirror, unless there is a newer one. Call it after the commit of a new ring.
     /// A failure is harmless, so it is only logged.
-    pub(in crate::store) fn settle_mirror(&self, registry: &str, generation: u64) {
+    pub(in crate::store) fn settle_mirror(&self, registry: &RegistryName, generation: u64) {
         let settle = || {
             let writer = self.database.writer()?;
             match self.read_ring(registry, &writer)? {
@@ -152,17 +153,20 @@ impl Store {
             }
         };
         if let Err(error) = settle() {
-            tracing::warn!(registry.name = registry, %error, "the mirror keeps a ring that was replaced");
+            tracing::warn!(registry.name = registry.as_str(), %error, "the mirror keeps a ring that was replaced");
         }
     }
 
     /// Removes the mirror. Call it before the last record of a leaving registry is removed. Unless [`Store::is_whole`] the mirror
     /// stays: the record may come from rows that are older than the registry. [`Store::mirror_rings`] removes it at a later start.
-    pub(in crate::store) fn remove_mirror(&self, registry: &str) -> Result<(), StoreError> {
+    pub(in crate::store) fn remove_mirror(
+        &self,
+        registry: &RegistryName,
+    ) -> Result<(), StoreError> {
         if !self.is_whole()? {
             return Ok(());
         }
-        Ok(remove_if_there(&self.layout.ring(registry))?)
+        Ok(remove_if_there(&self.layout.ring(registry.as_str()))?)
     }
 
     fn mirror_paths(&self) -> Result<Vec<PathBuf>, StoreError> {
@@ -179,8 +183,12 @@ impl Store {
         Ok(paths)
     }
 
-    fn mirror_of(&self, registry: &str, rings: Vec<RingRow>) -> Result<RingMirror, StoreError> {
-        Ok(RingMirror { registry: registry.to_owned(), record: self.registry(registry)?, rings })
+    fn mirror_of(
+        &self,
+        registry: &RegistryName,
+        rings: Vec<RingRow>,
+    ) -> Result<RingMirror, StoreError> {
+        Ok(RingMirror { registry: registry.to_string(), record: self.registry(registry)?, rings })
     }
 
     /// `purpose` decides whether the file may use the reserve, as for the rows that are committed after it.

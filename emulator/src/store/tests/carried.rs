@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use super::support::{DATA_KEY, REGISTRY, TestStore, manifest, object};
+use super::support::{DATA_KEY, REGISTRY, TestStore, digest, manifest, object};
 use crate::store::objects::folder::MAX_CARRIED_LEN;
 use crate::store::*;
 
@@ -17,11 +17,11 @@ fn pushed() -> (TestStore, Vec<PathBuf>) {
 }
 
 fn blob(test: &TestStore) -> ObjectRow {
-    test.store.blob(REGISTRY, "app", "sha256:a").unwrap().unwrap()
+    test.blob("app", "sha256:a").unwrap()
 }
 
 fn image(test: &TestStore) -> ObjectRow {
-    test.store.manifest(REGISTRY, "app", "sha256:m").unwrap().unwrap().object
+    test.manifest("app", "sha256:m").unwrap().object
 }
 
 fn relative(test: &TestStore, file: FileId) -> PathBuf {
@@ -93,8 +93,8 @@ fn a_small_file_whose_rename_was_lost_is_published_and_its_old_name_is_removed()
 #[test]
 fn a_file_that_was_deleted_before_the_power_cut_is_not_restored() {
     let (test, _) = pushed();
-    assert_eq!(test.store.delete_manifest(REGISTRY, "app", "sha256:m").unwrap(), Deleted::Removed);
-    assert_eq!(test.store.unlink_blob(REGISTRY, "app", "sha256:a").unwrap(), Unlinked::Removed);
+    assert_eq!(test.delete_manifest("app", "sha256:m"), Deleted::Removed);
+    assert_eq!(test.unlink_blob("app", "sha256:a"), Unlinked::Removed);
 
     let after = test.powered_off(|_| ());
 
@@ -112,10 +112,10 @@ fn the_log_of_a_task_run_is_in_the_journal_too() {
         created: 1,
         finished: 1,
         ends: 9,
-        digest: "sha256:log".to_owned(),
+        digest: digest("sha256:log").to_string(),
         log: object(new.id(), "log", 1),
     };
-    let row = test.store.add_task_run(REGISTRY, &run, new).unwrap();
+    let row = test.store.add_task_run(&REGISTRY, &run, new).unwrap();
     let log = relative(&test, row.run.log.file);
 
     let after = test.powered_off(|folder| fs_err::remove_file(folder.join(&log)).unwrap());
@@ -138,7 +138,7 @@ fn only_files_up_to_the_limit_are_in_the_journal() {
             created: 5,
             sealed_len: None,
         };
-        test.store.publish_blob(REGISTRY, "app", name, &upload.id, object, file).unwrap();
+        test.publish("app", name, &upload, object, file).unwrap();
         journal_holds(&test.path(), &content[..100])
     };
 

@@ -5,7 +5,8 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use super::support::{DATA_KEY, Manifest, REGISTRY, TestStore, manifest, object};
+use super::support::{DATA_KEY, Manifest, REGISTRY, TestStore, manifest, object, registry};
+use crate::names::RegistryName;
 use crate::store::*;
 
 const LOST_KEY: [u8; 16] = [5; 16];
@@ -51,7 +52,7 @@ fn the_mirror_of_a_lost_registry_stays_until_nothing_is_in_quarantine() {
     fs_err::write(at, "sealed").unwrap();
 
     test.store.mirror_rings().unwrap();
-    test.store.remove_mirror("team1").unwrap();
+    test.store.remove_mirror(&registry("team1")).unwrap();
     assert!(mirrored(&test).contains(&lost), "rows may be lost");
     assert_eq!(test.store.sweep_orphans().unwrap(), 1);
     let test = test.reopened();
@@ -67,7 +68,7 @@ fn the_mirror_of_a_lost_registry_stays_until_nothing_is_in_quarantine() {
 #[test]
 fn a_mirror_damaged_together_with_rows_is_rebuilt_and_intact_mirrors_stay() {
     let test = TestStore::new();
-    let path = test.path().join(format!("rings/{REGISTRY}.ring"));
+    let path = test.path().join("rings/local.ring");
     let whole = fs_err::read(&path).unwrap();
     let lost = ("team1".to_owned(), vec![ring(4, &[LOST_KEY])]);
     write_mirror(&test, "team1", lost.1.clone());
@@ -78,7 +79,7 @@ fn a_mirror_damaged_together_with_rows_is_rebuilt_and_intact_mirrors_stay() {
     test.store.sweep_orphans().unwrap();
 
     assert_eq!(fs_err::read(&path).unwrap(), whole);
-    let damaged = test.path().join(format!("rings/{REGISTRY}.ring.damaged"));
+    let damaged = test.path().join("rings/local.ring.damaged");
     assert_eq!(fs_err::read(damaged).unwrap(), whole[..whole.len() - 1]);
     assert!(mirrored(&test).contains(&lost));
 }
@@ -87,12 +88,12 @@ fn a_mirror_damaged_together_with_rows_is_rebuilt_and_intact_mirrors_stay() {
 fn a_mirror_replaced_while_rows_may_be_lost_keeps_the_data_keys_of_the_lost_ring() {
     let test = TestStore::new();
     let (lost, new) = (ring(4, &[LOST_KEY, DATA_KEY]), ring(2, &[DATA_KEY]));
-    write_mirror(&test, REGISTRY, vec![lost.clone()]);
+    write_mirror(&test, RegistryName::LOCAL, vec![lost.clone()]);
     lose_rows(&test);
 
     test.store.mirror_rings().unwrap();
     assert_eq!(mirrored(&test)[0].1, std::slice::from_ref(&lost));
-    assert!(test.store.replace_ring(REGISTRY, Some(1), &new).unwrap());
+    assert!(test.store.replace_ring(&REGISTRY, Some(1), &new).unwrap());
 
     assert_eq!(mirrored(&test)[0].1, [new, lost]);
 }
@@ -103,9 +104,9 @@ fn a_mirror_is_not_replaced_when_the_rows_cannot_be_written() {
     let rings = vec![ring(4, &[LOST_KEY, DATA_KEY])];
     test.store.database.durable().simulate_index_failure();
     assert!(test.try_put("app", &manifest("sha256:m", &[])).is_err());
-    write_mirror(&test, REGISTRY, rings.clone());
+    write_mirror(&test, RegistryName::LOCAL, rings.clone());
 
-    assert!(test.store.replace_ring(REGISTRY, Some(1), &ring(2, &[DATA_KEY])).is_err());
+    assert!(test.store.replace_ring(&REGISTRY, Some(1), &ring(2, &[DATA_KEY])).is_err());
 
     assert_eq!(mirrored(&test)[0].1, rings);
 }
@@ -113,8 +114,8 @@ fn a_mirror_is_not_replaced_when_the_rows_cannot_be_written() {
 #[test]
 fn a_data_key_that_no_row_uses_stays_while_rows_may_be_lost_and_while_a_file_is_in_quarantine() {
     let test = TestStore::new();
-    assert!(test.store.replace_ring(REGISTRY, Some(1), &ring(2, &[LOST_KEY, DATA_KEY])).unwrap());
-    let retire = || test.store.remove_unused_data_keys(REGISTRY, 2, &[LOST_KEY]).unwrap().unwrap();
+    assert!(test.store.replace_ring(&REGISTRY, Some(1), &ring(2, &[LOST_KEY, DATA_KEY])).unwrap());
+    let retire = || test.store.remove_unused_data_keys(&REGISTRY, 2, &[LOST_KEY]).unwrap().unwrap();
 
     lose_rows(&test);
     assert!(retire().is_empty(), "rows may be lost");
@@ -150,11 +151,11 @@ fn a_blob_whose_row_is_only_in_the_journal_is_intact_after_a_restart() {
     let blob = object(upload.file, "sha256:a", 1);
 
     test.store.database.durable().simulate_index_failure();
-    let failed = test.store.publish_blob(REGISTRY, "app", "sha256:a", &upload.id, blob, file);
+    let failed = test.publish("app", "sha256:a", &upload, blob, file);
     let test = test.reopened();
 
     assert!(failed.is_err());
-    let blob = test.store.blob(REGISTRY, "app", "sha256:a").unwrap().unwrap();
+    let blob = test.blob("app", "sha256:a").unwrap();
     assert_eq!(test.read(&blob), "sha256:a");
     assert_eq!(test.store.sweep_orphans().unwrap(), 0);
 }
@@ -169,7 +170,7 @@ fn a_manifest_whose_row_is_only_in_the_journal_is_intact_after_a_restart() {
     let test = test.reopened();
 
     assert!(failed.is_err());
-    let row = test.store.manifest(REGISTRY, "app", "sha256:m").unwrap().unwrap();
+    let row = test.manifest("app", "sha256:m").unwrap();
     assert_eq!(test.read(&row.object), "sha256:m");
     assert_eq!(test.store.sweep_orphans().unwrap(), 0);
 }

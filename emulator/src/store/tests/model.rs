@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::support::{Manifest, REGISTRY, TestStore};
+use super::support::{Manifest, REGISTRY, TestStore, digest, repository_of, texts};
 use crate::store::*;
 
 const REPOSITORIES: [&str; 2] = ["app", "app/two"];
@@ -65,8 +65,8 @@ fn blob(i: usize) -> String {
     format!("sha256:blob{i}")
 }
 
-/// The digest of a manifest names its blobs, as a real one depends on its content.
-fn digest(manifest: usize, blobs: &BTreeSet<usize>) -> String {
+/// The label of a manifest names its blobs, as a real digest depends on the content.
+fn image(manifest: usize, blobs: &BTreeSet<usize>) -> String {
     format!("sha256:m{manifest}-{blobs:?}")
 }
 
@@ -119,8 +119,7 @@ fn run(test: &TestStore, model: &mut Model, step: &Step) {
         }
         Step::Mount { repository, blob: i } => {
             let expected = model.links.keys().any(|(_, known)| known == i);
-            let linked =
-                test.store.link_blob(REGISTRY, REPOSITORIES[*repository], &blob(*i), now).unwrap();
+            let linked = test.link_blob(REPOSITORIES[*repository], &blob(*i), now);
             assert_eq!(linked, expected);
             if expected {
                 model.links.insert((*repository, *i), now);
@@ -134,8 +133,7 @@ fn run(test: &TestStore, model: &mut Model, step: &Step) {
             } else {
                 Unlinked::Unknown
             };
-            let unlinked =
-                test.store.unlink_blob(REGISTRY, REPOSITORIES[*repository], &blob(*i)).unwrap();
+            let unlinked = test.unlink_blob(REPOSITORIES[*repository], &blob(*i));
             assert_eq!(unlinked, expected);
         }
         Step::Put { repository, manifest, blobs, child, tag } => {
@@ -145,9 +143,8 @@ fn run(test: &TestStore, model: &mut Model, step: &Step) {
         }
         Step::Delete { repository, manifest } => {
             let known = model.manifests.remove(&(*repository, *manifest));
-            let digest = digest(*manifest, &known.clone().unwrap_or_default());
-            let deleted =
-                test.store.delete_manifest(REGISTRY, REPOSITORIES[*repository], &digest).unwrap();
+            let label = image(*manifest, &known.clone().unwrap_or_default());
+            let deleted = test.delete_manifest(REPOSITORIES[*repository], &label);
             let is_removed = deleted == Deleted::Removed;
             assert_eq!(is_removed, known.is_some());
             if is_removed {
@@ -157,12 +154,11 @@ fn run(test: &TestStore, model: &mut Model, step: &Step) {
         Step::Untag { repository, tag } => {
             let expected = model.tags.remove(&(*repository, *tag)).is_some();
             let name = format!("v{tag}");
-            let deleted =
-                test.store.delete_tag(REGISTRY, REPOSITORIES[*repository], &name).unwrap();
+            let deleted = test.delete_tag(REPOSITORIES[*repository], &name);
             assert_eq!(deleted == Deleted::Removed, expected);
         }
         Step::Touch { repository, blob: i } => {
-            test.store.see_blob(REGISTRY, REPOSITORIES[*repository], &blob(*i), now).unwrap();
+            test.see_blob(REPOSITORIES[*repository], &blob(*i), now);
             if let Some(touched) = model.links.get_mut(&(*repository, *i)) {
                 *touched = now;
             }
@@ -192,27 +188,26 @@ fn put(
     tag: Option<u8>,
 ) {
     let (repository, manifest) = at;
-    let child_digest = |child: usize| {
-        digest(child, &model.manifests.get(&(repository, child)).cloned().unwrap_or_default())
+    let child_label = |child: usize| {
+        image(child, &model.manifests.get(&(repository, child)).cloned().unwrap_or_default())
     };
     let wanted = Manifest {
-        digest: digest(manifest, blobs),
+        digest: image(manifest, blobs),
         tag: tag.map(|tag| format!("v{tag}")),
         blobs: blobs.iter().copied().map(blob).collect(),
-        children: child.map(child_digest).into_iter().collect(),
-        subject: child.map(child_digest),
+        children: child.map(child_label).into_iter().collect(),
+        subject: child.map(child_label),
         now: model.now,
     };
     let missing: Vec<_> = blobs
         .iter()
         .filter(|i| !model.links.contains_key(&(repository, **i)))
-        .copied()
-        .map(blob)
+        .map(|i| digest(&blob(*i)))
         .collect();
     let expected = if !missing.is_empty() {
         Put::MissingBlobs(missing)
     } else if child.is_some_and(|child| !model.manifests.contains_key(&(repository, child))) {
-        Put::MissingManifests(wanted.children.clone())
+        Put::MissingManifests(wanted.children.iter().map(|label| digest(label)).collect())
     } else {
         model.manifests.insert(at, blobs.clone());
         if let Some(tag) = tag {
@@ -228,42 +223,41 @@ fn check(test: &TestStore, model: &Model) {
     let mut files = BTreeSet::new();
     for (r, repository) in REPOSITORIES.iter().enumerate() {
         for i in 0..N_BLOBS {
-            let row = test.store.blob(REGISTRY, repository, &blob(i)).unwrap();
+            let row = test.blob(repository, &blob(i));
             assert_eq!(row.is_some(), model.links.contains_key(&(r, i)), "{repository} {i}");
             if let Some(object) = row {
                 assert_eq!(test.read(&object), blob(i));
                 files.insert(object.file.to_string());
             }
         }
-        let tags = test.store.tags(REGISTRY, repository, None, 10).unwrap().unwrap_or_default();
+        let tags = test.store.tags(&REGISTRY, &repository_of(repository), None, 10).unwrap();
         let expected: Vec<_> = model
             .tags
             .keys()
             .filter(|(at, _)| *at == r)
             .map(|(_, tag)| format!("v{tag}"))
             .collect();
-        assert_eq!(tags, expected);
+        assert_eq!(texts(&tags.unwrap_or_default()), expected);
     }
     for ((r, i), blobs) in &model.manifests {
-        let digest = digest(*i, blobs);
-        let row = test.store.manifest(REGISTRY, REPOSITORIES[*r], &digest).unwrap().unwrap();
-        assert_eq!(test.read(&row.object), digest);
+        let label = image(*i, blobs);
+        let row = test.manifest(REPOSITORIES[*r], &label).unwrap();
+        assert_eq!(test.read(&row.object), label);
         files.insert(row.object.file.to_string());
     }
     for ((r, tag), i) in &model.tags {
-        let found = test.store.tag_row(REGISTRY, REPOSITORIES[*r], &format!("v{tag}")).unwrap();
-        let found = found.map(|row| row.digest);
-        assert_eq!(found, Some(digest(*i, &model.manifests[&(*r, *i)])));
+        let found = test.tagged(REPOSITORIES[*r], &format!("v{tag}"));
+        assert_eq!(found, Some(image(*i, &model.manifests[&(*r, *i)])));
     }
     assert_eq!(test.files().into_iter().collect::<BTreeSet<_>>(), files);
-    let stats = test.store.stats(REGISTRY).unwrap();
+    let stats = test.store.stats(&REGISTRY).unwrap();
     let blobs: BTreeSet<_> = model.links.keys().map(|(_, i)| i).collect();
     assert_eq!(stats.blobs, blobs.len() as u64);
     assert_eq!(stats.manifests, model.manifests.len() as u64);
     assert_eq!(stats.blobs + stats.manifests, files.len() as u64);
     assert_eq!(stats.uploads, 0);
     assert!(test.store.orphans().unwrap().is_empty());
-    let in_use = test.store.data_key_in_use(REGISTRY, super::support::DATA_KEY).unwrap();
+    let in_use = test.store.data_key_in_use(&REGISTRY, super::support::DATA_KEY).unwrap();
     assert_eq!(in_use, !files.is_empty());
 }
 

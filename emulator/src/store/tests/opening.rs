@@ -78,7 +78,7 @@ fn a_missing_or_damaged_marker_is_written_again_and_reported() {
         test = test.reopened();
 
         let store = &test.store;
-        assert!(store.blob(REGISTRY, "app", "sha256:a").unwrap().is_some());
+        assert!(test.blob("app", "sha256:a").is_some());
         assert_eq!(fs_err::read(&marker).unwrap(), whole);
         assert!(store.notices().iter().any(|notice| notice.contains("sealyard.json was missing")));
     }
@@ -183,7 +183,7 @@ fn an_incomplete_new_folder_is_completed() {
 
         let store = Store::open(folder.path(), Durability::Full).unwrap();
 
-        assert_eq!(store.stats(REGISTRY).unwrap(), Stats::default());
+        assert_eq!(store.stats(&REGISTRY).unwrap(), Stats::default());
         assert_eq!(fs_err::read_dir(folder.path().join("files")).unwrap().count(), 256);
     }
 }
@@ -193,13 +193,13 @@ fn the_folder_is_private_and_opens_again_after_it_was_closed() {
     let test = TestStore::new();
     test.push_blob("app", "sha256:a", 0);
     let mode = |path| fs_err::metadata(path).unwrap().permissions().mode() & 0o777;
-    let blob = test.store.blob(REGISTRY, "app", "sha256:a").unwrap().unwrap();
+    let blob = test.blob("app", "sha256:a").unwrap();
 
     assert_eq!(mode(test.path()), 0o700);
     assert_eq!(mode(test.store.layout.file(blob.file)), 0o600);
     let test = test.reopened();
 
-    assert_eq!(test.store.blob(REGISTRY, "app", "sha256:a").unwrap(), Some(blob));
+    assert_eq!(test.blob("app", "sha256:a"), Some(blob));
 }
 
 #[test]

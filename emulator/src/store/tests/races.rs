@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
-use super::support::{Manifest, REGISTRY, TestStore, manifest, text};
+use super::support::{Manifest, REGISTRY, TestStore, digest, manifest, repository_of, text};
 use crate::store::*;
 
 const N_ROUNDS: i64 = 60;
@@ -33,7 +33,7 @@ fn a_push_during_a_collection_keeps_its_blobs_or_gets_the_missing_ones() {
 
     assert!(0 < n_stored.load(Ordering::Relaxed));
     test.collect(i64::MAX);
-    let referenced = test.store.all_objects(REGISTRY).count();
+    let referenced = test.store.all_objects(&REGISTRY).count();
     assert_eq!(test.files().len(), referenced);
 }
 
@@ -47,24 +47,24 @@ fn collect_all_but_uploads(test: &TestStore) {
         untagged: false,
         kept: &|_| (),
     };
-    test.store.collect(REGISTRY, rules, &mut |_| ()).unwrap();
+    test.store.collect(&REGISTRY, rules, &mut |_| ()).unwrap();
 }
 
 /// Pushes a manifest over two blobs that all threads share, checks that it has them, and deletes it again.
 fn push_rounds(test: &TestStore, thread: u64, n_stored: &AtomicU64) {
     for round in 0..N_ROUNDS {
-        let digest = format!("sha256:m{thread}");
+        let label = format!("sha256:m{thread}");
         let blobs = ["sha256:a", "sha256:b"];
         for blob in blobs {
             test.push_blob("app", blob, round);
         }
-        match test.put("app", &manifest(&digest, &blobs)) {
+        match test.put("app", &manifest(&label, &blobs)) {
             Put::Stored => {
                 n_stored.fetch_add(1, Ordering::Relaxed);
                 for blob in blobs {
                     assert_eq!(read_newest(test, blob), blob);
                 }
-                let deleted = test.store.delete_manifest(REGISTRY, "app", &digest).unwrap();
+                let deleted = test.delete_manifest("app", &label);
                 assert_eq!(deleted, Deleted::Removed);
             }
             Put::MissingBlobs(missing) => assert!(!missing.is_empty()),
@@ -76,7 +76,7 @@ fn push_rounds(test: &TestStore, thread: u64, n_stored: &AtomicU64) {
 /// Another push can replace the file between the two reads: then the row is read again.
 fn read_newest(test: &TestStore, blob: &str) -> String {
     loop {
-        let object = test.store.blob(REGISTRY, "app", blob).unwrap().unwrap();
+        let object = test.blob("app", blob).unwrap();
         match test.store.open_object(object.file) {
             Ok(reader) => return text(&reader),
             Err(StoreError::NotFound(_)) if !test.store.owns_file(object.file).unwrap() => (),
@@ -101,8 +101,11 @@ fn concurrent_pushes_of_one_digest_store_one_file() {
     });
 
     assert_eq!(test.files().len(), 2);
-    assert_eq!(test.store.tags_of(REGISTRY, "app0", "sha256:m").unwrap().len(), 8);
-    let stats = test.store.stats(REGISTRY).unwrap();
+    assert_eq!(
+        test.store.tags_of(&REGISTRY, &repository_of("app0"), &digest("sha256:m")).unwrap().len(),
+        8
+    );
+    let stats = test.store.stats(&REGISTRY).unwrap();
     assert_eq!((stats.blobs, stats.manifests, stats.uploads), (1, 1, 0));
 }
 

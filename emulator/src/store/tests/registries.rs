@@ -1,6 +1,7 @@
 //! Tests that a registry is created and deleted as a whole, without any effect on other registries.
 
-use super::support::{DATA_KEY, REGISTRY, TestStore, manifest, object};
+use super::support::{DATA_KEY, REGISTRY, TestStore, digest, manifest, object, registry};
+use crate::names::RegistryName;
 use crate::store::*;
 use azure_emulator_core::disk_space::Purpose;
 
@@ -53,8 +54,8 @@ fn a_registry_and_its_ring_are_stored_together_and_survive_a_kill() {
 
     let killed = test.killed();
     assert_eq!(killed.store.registries().unwrap(), [large("other")]);
-    assert_eq!(killed.store.ring("other").unwrap(), Some(ring()));
-    assert_eq!(killed.store.registry("another").unwrap(), None);
+    assert_eq!(killed.store.ring(&registry("other")).unwrap(), Some(ring()));
+    assert_eq!(killed.store.registry(&registry("another")).unwrap(), None);
 }
 
 #[test]
@@ -63,11 +64,11 @@ fn a_name_is_used_once_and_a_refused_registry_leaves_no_ring() {
     test.store.create_registry(&record("first").into(), None).unwrap();
 
     let taken = test.store.create_registry(&record("first").into(), Some(&ring()));
-    let of_a_ring = test.store.create_registry(&record(REGISTRY).into(), Some(&ring()));
+    let of_a_ring = test.store.create_registry(&record(RegistryName::LOCAL).into(), Some(&ring()));
 
     assert!(matches!(taken, Err(StoreError::RegistryExists)), "{taken:?}");
     assert!(matches!(of_a_ring, Err(StoreError::RegistryExists)), "{of_a_ring:?}");
-    assert_eq!(test.store.ring("first").unwrap(), None);
+    assert_eq!(test.store.ring(&registry("first")).unwrap(), None);
     assert_eq!(test.store.registries().unwrap(), [record("first")]);
 }
 
@@ -91,16 +92,16 @@ fn add_run(test: &TestStore) -> TaskRunRow {
         created: 1,
         finished: 1,
         ends: 2,
-        digest: "sha256:log".to_owned(),
+        digest: digest("sha256:log").to_string(),
         log: object(file.id(), "", 1),
     };
-    test.store.add_task_run(REGISTRY, &run, file).unwrap()
+    test.store.add_task_run(&REGISTRY, &run, file).unwrap()
 }
 
 /// A store with content in `local`, and a second registry.
 fn full() -> TestStore {
     let test = TestStore::new();
-    test.store.create_registry(&large(REGISTRY).into(), None).unwrap();
+    test.store.create_registry(&large(RegistryName::LOCAL).into(), None).unwrap();
     test.store.create_registry(&large("local2").into(), Some(&ring())).unwrap();
     for i in 0..300 {
         test.push_blob("app", &format!("sha256:{i}"), 1);
@@ -118,15 +119,15 @@ fn full() -> TestStore {
 fn assert_is_gone(test: &TestStore) {
     assert_eq!(test.files(), Vec::<String>::new());
     assert_eq!(test.store.registries().unwrap(), [large("local2")]);
-    assert_eq!(test.store.ring("local2").unwrap(), Some(ring()));
-    assert_eq!(test.store.ring(REGISTRY).unwrap(), None);
-    assert_eq!(test.store.stats(REGISTRY).unwrap(), Stats::default());
-    assert_eq!(test.store.all_objects(REGISTRY).count(), 0);
+    assert_eq!(test.store.ring(&registry("local2")).unwrap(), Some(ring()));
+    assert_eq!(test.store.ring(&REGISTRY).unwrap(), None);
+    assert_eq!(test.store.stats(&REGISTRY).unwrap(), Stats::default());
+    assert_eq!(test.store.all_objects(&REGISTRY).count(), 0);
     // The name is free, and a new registry of this name is empty.
-    test.store.create_registry(&record(REGISTRY).into(), Some(&ring())).unwrap();
-    assert_eq!(test.store.registry(REGISTRY).unwrap(), Some(record(REGISTRY)));
-    assert_eq!(test.store.tag_row(REGISTRY, "app", "v1").unwrap(), None);
-    assert_eq!(test.store.uploads(REGISTRY).unwrap(), []);
+    test.store.create_registry(&record(RegistryName::LOCAL).into(), Some(&ring())).unwrap();
+    assert_eq!(test.store.registry(&REGISTRY).unwrap(), Some(record(RegistryName::LOCAL)));
+    assert_eq!(test.tagged("app", "v1"), None);
+    assert_eq!(test.store.uploads(&REGISTRY).unwrap(), []);
     assert_eq!(add_run(test).number, 1);
 }
 
@@ -134,10 +135,10 @@ fn assert_is_gone(test: &TestStore) {
 fn a_registry_is_deleted_with_all_rows_and_files_and_its_name_is_free() {
     let test = full();
 
-    assert!(test.store.begin_leaving(REGISTRY).unwrap());
-    assert!(!test.store.begin_leaving(REGISTRY).unwrap());
-    test.store.empty_leaving(REGISTRY).unwrap();
-    test.store.end_leaving(REGISTRY, &End::Nothing).unwrap();
+    assert!(test.store.begin_leaving(&REGISTRY).unwrap());
+    assert!(!test.store.begin_leaving(&REGISTRY).unwrap());
+    test.store.empty_leaving(&REGISTRY).unwrap();
+    test.store.end_leaving(&REGISTRY, &End::Nothing).unwrap();
 
     assert_is_gone(&test);
 }
@@ -146,20 +147,20 @@ fn a_registry_is_deleted_with_all_rows_and_files_and_its_name_is_free() {
 fn a_deletion_interrupted_by_a_kill_is_resumed() {
     let test = full();
     let (upload, _) = test.upload("app", 1);
-    assert!(test.store.begin_leaving(REGISTRY).unwrap());
-    let early = test.store.create_registry(&record(REGISTRY).into(), Some(&ring()));
+    assert!(test.store.begin_leaving(&REGISTRY).unwrap());
+    let early = test.store.create_registry(&record(RegistryName::LOCAL).into(), Some(&ring()));
     let stored = test.store.create_upload(
-        REGISTRY,
+        &REGISTRY,
         &UploadRow { id: "x".into(), file: FileId::random(), ..upload },
         9999,
     );
 
     let test = test.reopened();
-    assert_eq!(test.store.leaving().unwrap(), [REGISTRY]);
+    assert_eq!(test.store.leaving().unwrap(), [REGISTRY.clone()]);
     for _ in 0..2 {
-        test.store.empty_leaving(REGISTRY).unwrap();
+        test.store.empty_leaving(&REGISTRY).unwrap();
     }
-    test.store.end_leaving(REGISTRY, &End::Nothing).unwrap();
+    test.store.end_leaving(&REGISTRY, &End::Nothing).unwrap();
 
     assert!(test.store.leaving().unwrap().is_empty());
     assert!(matches!(early, Err(StoreError::RegistryExists)), "{early:?}");
@@ -175,9 +176,9 @@ fn a_registry_whose_rows_do_not_fit_into_one_record_of_the_journal_is_deleted() 
     let test = full();
     test.store.database.durable().simulate_record_limit(4 * RECORD_LIMIT);
 
-    assert!(test.store.begin_leaving(REGISTRY).unwrap());
-    test.store.empty_leaving(REGISTRY).unwrap();
-    test.store.end_leaving(REGISTRY, &End::Nothing).unwrap();
+    assert!(test.store.begin_leaving(&REGISTRY).unwrap());
+    test.store.empty_leaving(&REGISTRY).unwrap();
+    test.store.end_leaving(&REGISTRY, &End::Nothing).unwrap();
 
     assert_is_gone(&test);
 }
@@ -197,14 +198,14 @@ fn a_registry_whose_rows_do_not_fit_into_one_record_of_the_journal_is_reset_unde
     test.store.database.durable().simulate_record_limit(RECORD_LIMIT);
     let new = RingRow { generation: 5, head: vec![5], entries: vec![([8; 16], vec![1])] };
 
-    test.store.begin_registry_again(REGISTRY, &new, &End::Forget(intent.id)).unwrap();
+    test.store.begin_registry_again(&REGISTRY, &new, &End::Forget(intent.id)).unwrap();
 
     let test = test.reopened();
     assert_eq!(test.files(), Vec::<String>::new());
-    assert_eq!(test.store.ring(REGISTRY).unwrap(), Some(new));
-    assert_eq!(test.store.stats(REGISTRY).unwrap(), Stats::default());
-    assert_eq!(test.store.all_objects(REGISTRY).count(), 0);
-    assert!(test.store.registry(REGISTRY).unwrap() == Some(large(REGISTRY)));
+    assert_eq!(test.store.ring(&REGISTRY).unwrap(), Some(new));
+    assert_eq!(test.store.stats(&REGISTRY).unwrap(), Stats::default());
+    assert_eq!(test.store.all_objects(&REGISTRY).count(), 0);
+    assert!(test.store.registry(&REGISTRY).unwrap() == Some(large(RegistryName::LOCAL)));
     assert_eq!(test.store.intents().unwrap(), []);
 }
 
@@ -215,13 +216,13 @@ fn a_reset_unlinks_all_files_before_it_removes_the_rows_of_content() {
     // A full disk refuses records above a certain length. Files have the longest records, so a wrong order would remove rows first.
     for limit in (1..100).map(|step| step * (2 << 10)) {
         let test = full();
-        let rows = test.store.all_objects(REGISTRY).count();
+        let rows = test.store.all_objects(&REGISTRY).count();
         test.store.database.durable().simulate_record_limit(limit);
 
-        let reset = test.store.begin_registry_again(REGISTRY, &new, &End::Nothing);
+        let reset = test.store.begin_registry_again(&REGISTRY, &new, &End::Nothing);
 
         let (files_left, rows_left) =
-            (test.files().len(), test.store.all_objects(REGISTRY).count());
+            (test.files().len(), test.store.all_objects(&REGISTRY).count());
         assert!(rows_left == rows || files_left == 0, "{limit}: {files_left} {rows_left}");
         if reset.is_ok() {
             has_ended = true;
@@ -248,20 +249,20 @@ fn an_interrupted_reset_keeps_its_intent_and_repeating_it_completes_the_work() {
     test.store.database.durable().simulate_record_limit(2 << 10);
     let new = RingRow { generation: 5, head: vec![5], entries: vec![([8; 16], vec![1])] };
     let end = End::Forget(intent.id);
-    let cut = test.store.begin_registry_again(REGISTRY, &new, &end).unwrap_err();
+    let cut = test.store.begin_registry_again(&REGISTRY, &new, &end).unwrap_err();
 
     let test = test.reopened();
-    let upload = test.store.uploads(REGISTRY).unwrap().pop().unwrap();
+    let upload = test.store.uploads(&REGISTRY).unwrap().pop().unwrap();
     let late = UploadRow { id: "late".into(), file: FileId::random(), ..upload };
-    let late = test.store.create_upload(REGISTRY, &late, 9999);
+    let late = test.store.create_upload(&REGISTRY, &late, 9999);
     let kept = test.store.intents().unwrap().len();
-    test.store.begin_registry_again(REGISTRY, &new, &end).unwrap();
+    test.store.begin_registry_again(&REGISTRY, &new, &end).unwrap();
 
     assert!(cut.to_string().contains("in several steps"), "{cut}");
     assert!(matches!(late, Err(StoreError::DataKeyRetired)), "{late:?}");
     assert_eq!((kept, test.store.intents().unwrap().len()), (1, 0));
     assert_eq!(test.files(), Vec::<String>::new());
-    assert_eq!(test.store.all_objects(REGISTRY).count(), 0);
+    assert_eq!(test.store.all_objects(&REGISTRY).count(), 0);
 }
 
 #[test]
@@ -317,11 +318,11 @@ fn the_mirror_follows_the_properties_of_a_registry_and_is_deleted_with_it() {
     assert_eq!(mirrored()[1], ("other".to_owned(), Some(record("other"))));
     assert!(test.store.replace_registry(&large("other"), &End::Nothing, Purpose::Rows).unwrap());
     assert_eq!(mirrored()[1], ("other".to_owned(), Some(large("other"))));
-    assert!(test.store.begin_leaving("other").unwrap());
-    test.store.empty_leaving("other").unwrap();
-    test.store.end_leaving("other", &End::Nothing).unwrap();
+    assert!(test.store.begin_leaving(&registry("other")).unwrap());
+    test.store.empty_leaving(&registry("other")).unwrap();
+    test.store.end_leaving(&registry("other"), &End::Nothing).unwrap();
 
-    assert_eq!(mirrored(), [(REGISTRY.to_owned(), None)]);
+    assert_eq!(mirrored(), [(REGISTRY.to_string(), None)]);
 }
 
 #[test]

@@ -3,14 +3,17 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use super::support::{Manifest, REGISTRY, TestStore, manifest};
+use super::support::{
+    Manifest, REGISTRY, TestStore, digest, label, labels, manifest, repository_of,
+};
+use crate::names::{Digest, RepositoryName};
 use crate::store::*;
 
 /// Collects with `--untagged` everything that was pushed before `before` and is not recent.
 fn collect(
     test: &TestStore,
     before: i64,
-    is_recent: &dyn Fn(&str, &str) -> bool,
+    is_recent: &dyn Fn(&RepositoryName, &Digest) -> bool,
 ) -> (Collected, usize) {
     let kept = std::cell::Cell::new(0);
     let rules = CollectRules {
@@ -25,7 +28,7 @@ fn collect(
             }
         },
     };
-    let collected = test.store.collect(REGISTRY, rules, &mut |_| ()).unwrap();
+    let collected = test.store.collect(&REGISTRY, rules, &mut |_| ()).unwrap();
     (collected, kept.get())
 }
 
@@ -50,13 +53,13 @@ fn tagged(tag: &str, more: Manifest) -> Manifest {
 }
 
 fn left(test: &TestStore) -> Vec<String> {
-    let rows = test.store.manifests(REGISTRY, "app", None, usize::MAX).unwrap();
-    rows.into_iter().map(|(digest, _)| digest).collect()
+    let rows = test.store.manifests(&REGISTRY, &repository_of("app"), None, usize::MAX).unwrap();
+    rows.iter().map(|(digest, _)| label(digest)).collect()
 }
 
 fn lock(test: &TestStore, of: Lockable<'_>) {
     let change = |attributes: &mut Attributes| attributes.write = false;
-    assert!(test.store.change_attributes(REGISTRY, "app", of, change).unwrap());
+    assert!(test.store.change_attributes(&REGISTRY, &repository_of("app"), of, change).unwrap());
 }
 
 #[test]
@@ -83,7 +86,7 @@ fn manifests_that_a_tag_reaches_stay_and_others_are_removed_with_their_blobs() {
     let signatures = ["k-signature", "l-of-signature"];
     assert_eq!(left(&test), [&expected[..], &signatures].concat());
     assert_eq!((collected.manifests, collected.links, collected.blobs, kept), (6, 1, 1, 0));
-    let stats = test.store.stats(REGISTRY).unwrap();
+    let stats = test.store.stats(&REGISTRY).unwrap();
     assert_eq!((stats.manifests, stats.blobs), (8, 1));
     assert_eq!(test.files().len(), 9);
     assert_eq!(
@@ -100,11 +103,11 @@ fn locked_young_and_recent_manifests_stay_with_all_that_they_reach() {
         put(&test, digest, Manifest::default());
     }
     put(&test, "locked", children(&["a"]));
-    lock(&test, Lockable::Manifest("locked"));
+    lock(&test, Lockable::Manifest(&digest("locked")));
     put(&test, "young", Manifest { now: 10, ..children(&["b"]) });
     put(&test, "recent", children(&["c"]));
 
-    let (collected, kept) = collect(&test, 10, &|_, digest| digest == "recent");
+    let (collected, kept) = collect(&test, 10, &|_, image| label(image) == "recent");
 
     assert_eq!(left(&test), ["a", "b", "c", "locked", "recent", "young"]);
     assert_eq!((collected.manifests, kept), (1, 4));
@@ -140,16 +143,18 @@ fn an_index_without_child_rows_keeps_its_children_once_they_are_recorded() {
     let test = TestStore::new();
     put(&test, "child", Manifest::default());
     put(&test, "index", tagged("v1", Manifest::default()));
-    assert!(!test.store.lists_children(REGISTRY, "app", "index").unwrap());
+    let (app, index, gone) = (repository_of("app"), digest("index"), digest("gone"));
+    let lists = |index| test.store.lists_children(&REGISTRY, &app, index).unwrap();
+    assert!(!lists(&index));
 
-    let listed = ["child".to_owned()];
-    test.store.note_children(REGISTRY, "app", "index", &listed).unwrap();
-    test.store.note_children(REGISTRY, "app", "gone", &listed).unwrap();
+    let listed = [digest("child")];
+    test.store.note_children(&REGISTRY, &app, &index, &listed).unwrap();
+    test.store.note_children(&REGISTRY, &app, &gone, &listed).unwrap();
     collect(&test, i64::MAX, &|_, _| false);
 
-    assert!(test.store.lists_children(REGISTRY, "app", "index").unwrap());
+    assert!(lists(&index));
     assert_eq!(left(&test), ["child", "index"]);
-    assert!(!test.store.lists_children(REGISTRY, "app", "gone").unwrap());
+    assert!(!lists(&gone));
 }
 
 #[test]
@@ -176,7 +181,7 @@ fn a_push_during_the_collection_succeeds_or_gets_the_missing_manifests() {
 
     assert!(0 < stored);
     collect(&test, i64::MAX, &|_, _| false);
-    assert_eq!(test.files().len(), test.store.all_objects(REGISTRY).count());
+    assert_eq!(test.files().len(), test.store.all_objects(&REGISTRY).count());
 }
 
 /// Pushes a blob, an image by digest and a tagged index of it, checks that all of them exist, and deletes the tag. Returns
@@ -193,16 +198,16 @@ fn push_tagged_index(test: &TestStore, thread: u64) -> u32 {
     match test.put("app", &new) {
         Put::Stored => {
             for digest in [&index, &image] {
-                let row = test.store.manifest(REGISTRY, "app", digest).unwrap().unwrap();
+                let row = test.manifest("app", digest).unwrap();
                 assert_eq!(test.read(&row.object), *digest);
             }
-            let object = test.store.blob(REGISTRY, "app", &blob).unwrap().unwrap();
+            let object = test.blob("app", &blob).unwrap();
             assert_eq!(test.read(&object), blob);
-            assert_eq!(test.store.delete_tag(REGISTRY, "app", &tag).unwrap(), Deleted::Removed);
+            assert_eq!(test.delete_tag("app", &tag), Deleted::Removed);
             1
         }
         Put::MissingManifests(missing) => {
-            assert_eq!(missing, [image]);
+            assert_eq!(labels(&missing), [image]);
             0
         }
         other => panic!("{other:?}"),

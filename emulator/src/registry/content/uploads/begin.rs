@@ -76,7 +76,7 @@ impl Content {
                     self.0.gate.pass().await;
                 }
                 Err(StoreError::TooManyUploads(limit)) => {
-                    let registry = self.0.name.clone();
+                    let registry = self.0.name.to_string();
                     return Err(Error::TooManyUploads { limit, registry });
                 }
                 made => {

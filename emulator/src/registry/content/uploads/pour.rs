@@ -15,7 +15,6 @@ use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::parts::Writer;
 use crate::registry::parts::{Session, lock};
-use crate::store::UploadRow;
 
 /// The size of a batch, in bytes.
 const BATCH_LEN: usize = 1 << 20;
@@ -41,7 +40,7 @@ impl Content {
         headers: ChunkHeaders,
         mut body: Body,
     ) -> Result<(), Error> {
-        let told = self.ensure_writer(session, slot).await?;
+        let told = self.ensure_writer(session, id, slot).await?;
         let before = session.received.load(Ordering::Acquire);
         // A client that sends no start of its chunk continues where the last status said, and must learn that bytes
         // were lost.
@@ -80,7 +79,7 @@ impl Content {
         *slot = writer;
         // A body may take long: the idle time begins at its end.
         *lock(&session.used) = self.0.clock.elapsed();
-        self.touch(&session.row, id).await?;
+        self.touch(id).await?;
         end.map_err(Error::BodyCut)?;
         let actual = session.received.load(Ordering::Acquire) - before + surplus;
         match headers.len {
@@ -90,10 +89,10 @@ impl Content {
     }
 
     /// Marks the upload as used now, so that it does not expire. It may have expired a moment before.
-    async fn touch(&self, row: &UploadRow, id: UploadId) -> Result<(), Error> {
-        let (parts, name) = (Arc::clone(&self.0), row.id.clone());
+    async fn touch(&self, id: UploadId) -> Result<(), Error> {
+        let parts = Arc::clone(&self.0);
         let now = parts.clock.unix_now();
-        let known = blocking(move || parts.store.touch_upload(&parts.name, &name, now)).await?;
+        let known = blocking(move || parts.store.touch_upload(&parts.name, id, now)).await?;
         if known { Ok(()) } else { Err(Error::UploadUnknown(id)) }
     }
 }

@@ -6,7 +6,7 @@ use tokio::runtime::Handle;
 use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::keys::KeyLease;
-use crate::names::{Algorithm, Digest, Hasher, UploadId};
+use crate::names::{Algorithm, Digest, Hasher, RepositoryName, UploadId};
 use crate::registry::blocking::blocking_with_key;
 use crate::registry::error::Error;
 use crate::registry::parts::Writer;
@@ -18,12 +18,13 @@ impl Content {
     pub(super) async fn publish(
         &self,
         row: &UploadRow,
+        repository: &RepositoryName,
         id: UploadId,
         writer: Writer,
         digest: &Digest,
     ) -> Result<(), Error> {
         let parts = Arc::clone(&self.0);
-        let (row, named) = (row.clone(), digest.clone());
+        let (row, repository, named) = (row.clone(), repository.clone(), digest.clone());
         let runtime = Handle::current();
         let Writer { sealer, hasher, lease, write_back } = writer;
         drop(write_back);
@@ -46,8 +47,7 @@ impl Content {
                 created: parts.clock.unix_now(),
                 sealed_len: Some(finished.file_len),
             };
-            let (name, digest) = (parts.name.as_str(), named.as_str());
-            match parts.store.publish_blob(name, &row.repository, digest, &row.id, object, writer) {
+            match parts.store.publish_blob(&parts.name, &repository, &named, id, object, writer) {
                 // It expired while its last bytes arrived.
                 Err(StoreError::UnknownUpload) => Err(Error::UploadUnknown(id)),
                 published => Ok(published?),

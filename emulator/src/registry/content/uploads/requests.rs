@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use tokio::runtime::Handle;
 
 use super::chunk::{Body, ChunkHeaders, UploadStatus};
-use super::writer::unknown;
 use crate::names::{Digest, RepositoryName, UploadId};
 use crate::registry::Content;
 use crate::registry::blocking::{blocking, blocking_with_key};
@@ -25,7 +24,7 @@ impl Content {
         let session = self.session(repository, id).await?;
         match session.lock(id).await {
             Ok(mut writer) => {
-                self.ensure_writer(&session, &mut writer).await?;
+                self.ensure_writer(&session, id, &mut writer).await?;
             }
             // Another request is writing: report its progress.
             Err(Error::UploadBusy(_)) => (),
@@ -78,7 +77,7 @@ impl Content {
             let parts = &content.0;
             let noted = parts.clock.elapsed();
             parts.recent.note(&repository, &digest, noted);
-            let published = content.publish(&session.row, id, writer, &digest).await;
+            let published = content.publish(&session.row, &repository, id, writer, &digest).await;
             if published.is_err() {
                 parts.recent.forget(&repository, &digest, noted);
             }
@@ -115,7 +114,7 @@ impl Content {
         let parts = Arc::clone(&self.0);
         blocking({
             let parts = Arc::clone(&parts);
-            move || parts.store.remove_upload(&parts.name, &id.to_string())
+            move || parts.store.remove_upload(&parts.name, id)
         })
         .await?;
         parts.sessions.remove(id);
@@ -134,7 +133,7 @@ impl Content {
         } else {
             let found = blocking({
                 let parts = Arc::clone(&parts);
-                move || parts.store.upload(&parts.name, &id.to_string())
+                move || parts.store.upload(&parts.name, id)
             });
             let row = found.await?.ok_or(Error::UploadUnknown(id))?;
             parts.sessions.insert(id, Session::new(row, None, parts.clock.elapsed()))
@@ -152,6 +151,7 @@ impl Content {
     pub(super) async fn ensure_writer(
         &self,
         session: &Session,
+        id: UploadId,
         slot: &mut Option<Writer>,
     ) -> Result<u64, Error> {
         let told = session.received.load(Ordering::Acquire);
@@ -165,8 +165,8 @@ impl Content {
         let borrowed = lease.clone();
         let writer = blocking_with_key(&borrowed, move || {
             // It may have been finished or cancelled while this waited.
-            if parts.store.upload(&parts.name, &row.id)?.is_none() {
-                return Err(unknown(&row));
+            if parts.store.upload(&parts.name, id)?.is_none() {
+                return Err(Error::UploadUnknown(id));
             }
             Writer::recover(&parts, &row, lease, &runtime)
         })
@@ -185,8 +185,7 @@ impl Content {
         }
         self.0.gate.pass().await;
         let parts = Arc::clone(&self.0);
-        let found =
-            blocking(move || Ok::<_, Error>(parts.store.upload(&parts.name, &id.to_string())?));
+        let found = blocking(move || Ok::<_, Error>(parts.store.upload(&parts.name, id)?));
         match found.await {
             Ok(None) => Error::UploadUnknown(id),
             _ => error,

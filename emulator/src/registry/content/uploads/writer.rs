@@ -16,7 +16,7 @@ use crate::store::{StoreError, UploadRow};
 use sealed_envelope::{Binding, ObjectKind, Scanner, Sealer};
 
 /// The error that the upload of this row has ended.
-pub(super) fn unknown(row: &UploadRow) -> Error {
+fn unknown(row: &UploadRow) -> Error {
     row.id.parse().map_or_else(Error::internal, Error::UploadUnknown)
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::finding::{Finding, Verified};
+use crate::names::{Digest, RegistryName, RepositoryName};
 use crate::registry::Content;
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
@@ -28,10 +29,10 @@ impl Content {
 /// Fills in the repositories and tags that the findings in a registry affect.
 pub(in crate::registry) fn name_affected(
     store: &Store,
-    registry: &str,
+    registry: &RegistryName,
     findings: &mut [Finding],
 ) -> Result<(), StoreError> {
-    let blobs: BTreeSet<String> = findings.iter().filter_map(blob_of).collect();
+    let blobs: BTreeSet<Digest> = findings.iter().filter_map(blob_of).collect();
     if findings.iter().all(|finding| finding.name.is_none()) {
         return Ok(());
     }
@@ -42,12 +43,16 @@ pub(in crate::registry) fn name_affected(
 /// The users of damaged blobs.
 #[derive(Default)]
 struct BlobUses {
-    repositories: BTreeMap<String, BTreeSet<String>>,
-    manifests: BTreeMap<String, BTreeSet<(String, String)>>,
+    repositories: BTreeMap<Digest, BTreeSet<RepositoryName>>,
+    manifests: BTreeMap<Digest, BTreeSet<(RepositoryName, Digest)>>,
 }
 
 impl BlobUses {
-    fn of(store: &Store, registry: &str, blobs: &BTreeSet<String>) -> Result<Self, StoreError> {
+    fn of(
+        store: &Store,
+        registry: &RegistryName,
+        blobs: &BTreeSet<Digest>,
+    ) -> Result<Self, StoreError> {
         if blobs.is_empty() {
             return Ok(Self::default());
         }
@@ -60,7 +65,7 @@ impl BlobUses {
 
 fn fill_in(
     store: &Store,
-    registry: &str,
+    registry: &RegistryName,
     uses: &BlobUses,
     finding: &mut Finding,
 ) -> Result<(), StoreError> {
@@ -68,13 +73,12 @@ fn fill_in(
     let mut manifests = BTreeSet::new();
     match &finding.name {
         Some(ObjectName::Blob(digest)) => {
-            repositories
-                .extend(uses.repositories.get(digest.as_str()).into_iter().flatten().cloned());
-            manifests.extend(uses.manifests.get(digest.as_str()).into_iter().flatten().cloned());
+            repositories.extend(uses.repositories.get(digest).into_iter().flatten().cloned());
+            manifests.extend(uses.manifests.get(digest).into_iter().flatten().cloned());
         }
         Some(ObjectName::Manifest(repository, digest)) => {
-            repositories.insert(repository.to_string());
-            manifests.insert((repository.to_string(), digest.to_string()));
+            repositories.insert(repository.clone());
+            manifests.insert((repository.clone(), digest.clone()));
         }
         Some(ObjectName::Log(..)) | None => (),
     }
@@ -84,14 +88,14 @@ fn fill_in(
             tags.insert(format!("{repository}:{tag}"));
         }
     }
-    finding.repositories = repositories.into_iter().collect();
+    finding.repositories = repositories.iter().map(ToString::to_string).collect();
     finding.tags = tags.into_iter().collect();
     Ok(())
 }
 
-fn blob_of(finding: &Finding) -> Option<String> {
+fn blob_of(finding: &Finding) -> Option<Digest> {
     match &finding.name {
-        Some(ObjectName::Blob(digest)) => Some(digest.to_string()),
+        Some(ObjectName::Blob(digest)) => Some(digest.clone()),
         _ => None,
     }
 }

@@ -95,7 +95,7 @@ pub(in crate::registry) async fn verify_in_background(
                 activity.go_on();
             }
             Step::Completed => {
-                strong.settings.events.metrics().note_pass(&strong.name, clock.unix_now());
+                strong.settings.events.metrics().note_pass(strong.name.as_str(), clock.unix_now());
                 pass = Pass::default();
                 drop(strong);
                 tokio::select! {
@@ -124,15 +124,14 @@ impl Pass {
                 let page = parts.store.objects_after(&parts.name, place, PAGE)?;
                 self.place = page.next;
                 // `verify` reports rows that cannot be read.
-                let tasks =
-                    page.objects.into_iter().flatten().filter_map(|stored| Task::of(stored).ok());
+                let tasks = page.objects.into_iter().flatten().map(Task::from);
                 self.queue.extend(tasks);
                 continue;
             };
             match authenticate(parts, task, self.segment, &mut budget) {
                 Ok(Part::Whole) => {
                     damage::clear(parts, &task.name, &task.row);
-                    parts.settings.events.metrics().count_checked(&parts.name);
+                    parts.settings.events.metrics().count_checked(parts.name.as_str());
                     self.pop();
                     if budget == 0 {
                         return Ok(Step::More);

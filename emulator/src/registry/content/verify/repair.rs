@@ -83,15 +83,21 @@ impl Content {
         let (repository, digest) = (repository.clone(), digest.clone());
         let borrowed = lease.clone();
         let replaced = blocking_with_key(&borrowed, move || {
-            let (registry, names) = (parts.name.as_str(), [repository.as_str(), digest.as_str()]);
-            let Some(row) = parts.store.manifest(registry, names[0], names[1])? else {
+            let Some(row) = parts.store.manifest(&parts.name, &repository, &digest)? else {
                 return Ok(false);
             };
             let (new, object) = seal_manifest(&parts, &lease, &runtime, &digest, &bytes)?;
             let condemned = row.object.file;
-            Ok::<_, Error>(
-                parts.store.replace_manifest_file(registry, names, condemned, &object, new)?,
-            )
+            let (store, registry) = (&parts.store, &parts.name);
+            let replaced = store.replace_manifest_file(
+                registry,
+                &repository,
+                &digest,
+                condemned,
+                &object,
+                new,
+            )?;
+            Ok::<_, Error>(replaced)
         })
         .await?;
         finding.healed = true;
@@ -109,17 +115,14 @@ impl Content {
         digest: &Digest,
     ) -> Result<Option<(RepositoryName, Zeroizing<Vec<u8>>)>, Error> {
         let parts = Arc::clone(&self.0);
-        let (name, text) = (repository.to_string(), digest.to_string());
+        let (name, named) = (repository.clone(), digest.clone());
         let others = blocking(move || {
-            parts.store.other_repositories_with_manifest(&parts.name, &name, &text)
+            parts.store.other_repositories_with_manifest(&parts.name, &name, &named)
         })
         .await?;
         for other in others {
-            let other: RepositoryName = other.parse()?;
-            let (parts, text) = (Arc::clone(&self.0), digest.to_string());
-            let name = other.clone();
-            let row =
-                blocking(move || parts.store.manifest(&parts.name, name.as_str(), &text)).await?;
+            let (parts, name, named) = (Arc::clone(&self.0), other.clone(), digest.clone());
+            let row = blocking(move || parts.store.manifest(&parts.name, &name, &named)).await?;
             let Some(row) = row else { continue };
             let name = ObjectName::Manifest(other.clone(), digest.clone());
             match object::read_all(&self.0, &name, row.object).await {

@@ -180,10 +180,7 @@ impl Content {
 /// Sends every object of the registry. An error is the message about a row that cannot be read.
 fn walk(parts: &Parts, sender: &mpsc::Sender<Result<Task, String>>) {
     for stored in parts.store.all_objects(&parts.name) {
-        let task = match stored {
-            Ok(stored) => Task::of(stored).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
+        let task = stored.map(Task::from).map_err(|error| error.to_string());
         if sender.blocking_send(task).is_err() {
             return;
         }

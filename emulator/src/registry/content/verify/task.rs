@@ -16,20 +16,19 @@ pub(in crate::registry) struct Task {
     pub(in crate::registry) row: ObjectRow,
 }
 
-impl Task {
-    pub(in crate::registry) fn of(stored: StoredObject) -> Result<Self, Error> {
-        Ok(match stored {
+impl From<StoredObject> for Task {
+    fn from(stored: StoredObject) -> Self {
+        match stored {
             StoredObject::Blob { digest, object } => {
-                Self { name: ObjectName::Blob(digest.parse()?), row: object }
+                Self { name: ObjectName::Blob(digest), row: object }
             }
-            StoredObject::Manifest { repository, digest, object } => Self {
-                name: ObjectName::Manifest(repository.parse()?, digest.parse()?),
-                row: object,
-            },
+            StoredObject::Manifest { repository, digest, object } => {
+                Self { name: ObjectName::Manifest(repository, digest), row: object }
+            }
             StoredObject::Log { run, digest, object } => {
-                Self { name: ObjectName::Log(TaskRunId::of(run), digest.parse()?), row: object }
+                Self { name: ObjectName::Log(TaskRunId::of(run), digest), row: object }
             }
-        })
+        }
     }
 }
 
