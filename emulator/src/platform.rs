@@ -16,7 +16,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use mock_keyvault::{Manager, ManagerError, MockKeyVault};
 
-use crate::keys::{KeyId, KeyVault, VaultError, VaultName};
+use crate::keys::{KeyId, KeyVault, KeyVersion, VaultError, VaultName};
 use crate::registry::{
     AssignedIdentity, IdentityOf, IdentityResource, Platform, PlatformError, Principal,
     ResourceGroup,
@@ -204,6 +204,14 @@ impl Platform for LocalPlatform {
     fn ensure_key<'a>(&'a self, key: &'a KeyId) -> BoxFuture<'a, Result<(), PlatformError>> {
         async move {
             let owner = self.owner.as_ref().ok_or_else(|| self.external_vault())?;
+            // At most starts the key exists. The embedded vault itself says so without a connection and a token of the owner.
+            if let Some(Authority::Embedded(manager)) = &self.authority {
+                let version = key.version().map(KeyVersion::as_str);
+                let found = manager.has_key(key.vault().as_str(), key.name().as_str(), version);
+                if found.await.is_ok_and(|found| found) {
+                    return Ok(());
+                }
+            }
             owner.ensure_key(key, self.key_size).await.map_err(of_owner)
         }
         .boxed()

@@ -8,6 +8,7 @@ use std::io;
 use std::sync::{Arc, Weak};
 
 use crate::app::App;
+use crate::model::KeyReference;
 use crate::model::error::VaultError;
 use crate::model::names::VaultName;
 use crate::model::policy::{AccessPolicy, KeyPermission};
@@ -136,6 +137,25 @@ impl Manager {
     pub async fn has_purge_protection(&self, vault: &str) -> Result<bool, ManagerError> {
         let vault: VaultName = vault.parse().map_err(VaultError::from)?;
         self.call(move |app| Ok(app.vaults.vault_named(&vault)?.settings.purge_protection)).await
+    }
+
+    /// Whether a vault has this key, or this version of it, and it is not deleted.
+    pub async fn has_key(
+        &self,
+        vault: &str,
+        key: &str,
+        version: Option<&str>,
+    ) -> Result<bool, ManagerError> {
+        let vault: VaultName = vault.parse().map_err(VaultError::from)?;
+        let name = key.parse().map_err(VaultError::from)?;
+        let version = version.map(str::parse).transpose().map_err(VaultError::from)?;
+        let at = KeyReference { name, version };
+        self.call(move |app| match app.vaults.key(&vault, &at) {
+            Ok(_) => Ok(true),
+            Err(VaultError::KeyNotFound(_)) => Ok(false),
+            Err(error) => Err(error.into()),
+        })
+        .await
     }
 
     /// Permits an identity, by its object id, to get, wrap and unwrap with all keys of a vault: by a role or by an access policy,
