@@ -1,6 +1,8 @@
 //! Data survives restarts; only one process opens a folder at a time, and only a data folder of Sealyard.
 
 use azure_emulator_core::durable::marker::Marker;
+use azure_emulator_core::identity::OWNER_CLIENT_ID;
+use mock_keyvault::{Call, Operation};
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
 use sealyard::registry::Settings;
@@ -25,6 +27,25 @@ async fn all_content_survives_a_restart_on_other_ports() {
     assert_eq!(client.get("/v2/app/manifests/v1").await.body, manifest);
     assert!(client.pull_blob("app", &layer).await.body == layer);
     assert_eq!(emulator.registry().key_ring().describe().versioned, before);
+}
+
+#[tokio::test]
+async fn only_the_first_start_calls_the_vault_as_its_owner() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || Sealyard::builder().ephemeral().data_dir(folder.path().join("d")).start();
+    let calls_of_owner = |emulator: &Sealyard| {
+        let calls = emulator.vault().unwrap().calls();
+        let is_owner = |call: &Call| call.app_id.as_deref() == Some(OWNER_CLIENT_ID);
+        calls.into_iter().filter(is_owner).map(|call| call.operation).collect::<Vec<_>>()
+    };
+    let emulator = start().await.unwrap();
+    assert_eq!(calls_of_owner(&emulator), [Operation::GetKey, Operation::CreateKey]);
+    emulator.shutdown().await;
+
+    let emulator = start().await.unwrap();
+
+    // A token of the owner costs a later start more than anything else that it does in the vault.
+    assert_eq!(calls_of_owner(&emulator), []);
 }
 
 #[tokio::test]
