@@ -46,7 +46,7 @@ impl Sealyard {
         request: KeyRequest,
     ) -> Result<KeyReply, AdminError> {
         self.refuse_in_reset()?;
-        admin::change_key(self.app(), registry, request).await
+        admin::change_key(&self.app, registry, request).await
     }
 
     /// Revokes a registry's access to its key with the given method, and returns when the registry refuses its content.
@@ -57,44 +57,44 @@ impl Sealyard {
         by: RevocationMethod,
     ) -> Result<RevokeReply, AdminError> {
         self.refuse_in_reset()?;
-        admin::revoke_access(self.app(), registry, RevokeRequest { by, wait: true }).await
+        admin::revoke_access(&self.app, registry, RevokeRequest { by, wait: true }).await
     }
 
     /// Restores everything that was revoked from a registry, and returns when the registry has seen it. Fails if the
     /// registry still does not serve its content, because of another change to its key.
     pub async fn restore(&self, registry: &str) -> Result<RestoreReply, AdminError> {
         self.refuse_in_reset()?;
-        admin::restore_access(self.app(), registry, RestoreRequest { by: None, wait: true }).await
+        admin::restore_access(&self.app, registry, RestoreRequest { by: None, wait: true }).await
     }
 
     /// Adds a fault rule for the registries or the vault, or replaces the rule with the same name. Returns the id that removes it.
     pub async fn add_fault(&self, rule: FaultRule) -> Result<String, AdminError> {
         self.refuse_in_reset()?;
-        let app = self.app();
+        let app = &self.app;
         Ok(app.faults.add(json!(rule), app.owner()).await?)
     }
 
     /// The fault rules that are still active.
     pub async fn faults(&self) -> Result<FaultList, AdminError> {
-        admin::all_faults(self.app()).await
+        admin::all_faults(&self.app).await
     }
 
     /// Removes a fault rule.
     pub async fn remove_fault(&self, id: &str) -> Result<(), AdminError> {
         self.refuse_in_reset()?;
-        let app = self.app();
+        let app = &self.app;
         Ok(app.faults.remove(id, app.owner()).await?)
     }
 
     /// Removes all fault rules, and the vault's call limits.
     pub async fn clear_faults(&self) -> Result<(), AdminError> {
         self.refuse_in_reset()?;
-        let app = self.app();
+        let app = &self.app;
         Ok(app.faults.clear(app.owner()).await?)
     }
 
     /// Fails during a reset, which would undo the change.
     fn refuse_in_reset(&self) -> Result<(), Error> {
-        self.app().registries.intents().refuse_in_reset()
+        self.app.registries.intents().refuse_in_reset()
     }
 }

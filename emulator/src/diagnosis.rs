@@ -243,6 +243,7 @@ impl RotationObstacle {
     }
 }
 
+#[cfg(feature = "command-line")]
 impl RotationCause {
     /// The name, as it is serialized.
     pub fn name(self) -> &'static str {

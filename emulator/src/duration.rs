@@ -43,6 +43,7 @@ impl IsoDuration {
     }
 
     /// The span, if it is not negative.
+    #[cfg(feature = "command-line")]
     pub fn to_std(self) -> Option<Duration> {
         u64::try_from(self.seconds).ok().map(Duration::from_secs)
     }

@@ -38,6 +38,7 @@ struct Answer {
 
 impl InflightRequests {
     /// The method and path of each request, the oldest first.
+    #[cfg(feature = "command-line")]
     pub fn requests(&self) -> Vec<String> {
         self.with(|requests| requests.open.values().cloned().collect())
     }

@@ -10,5 +10,5 @@ use zeroizing_alloc::ZeroAlloc;
 static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 fn main() -> ExitCode {
-    sealyard::cli::main(std::env::args_os())
+    sealyard::run_program(std::env::args_os())
 }

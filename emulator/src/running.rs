@@ -84,6 +84,7 @@ impl RuntimeFolder {
     }
 
     /// The path of the folder.
+    #[cfg(feature = "command-line")]
     pub fn path(&self) -> &Path {
         &self.0
     }
@@ -106,6 +107,7 @@ impl RuntimeFolder {
     }
 
     /// The entries and their files, including those of dead emulators. Blocks.
+    #[cfg(feature = "command-line")]
     pub fn entries(&self) -> Result<Vec<(PathBuf, Entry)>, RunningError> {
         let files = match fs::read_dir(&self.0) {
             Ok(files) => files,
@@ -166,6 +168,7 @@ pub fn is_alive(pid: u32) -> bool {
 }
 
 /// Reads an entry. `None` if it is not a file of this user: others can have put one there before the folder was closed.
+#[cfg(feature = "command-line")]
 fn read(path: &Path) -> Option<Entry> {
     let found = fs::symlink_metadata(path).ok()?;
     if !found.is_file() || found.uid() != geteuid().as_raw() {

@@ -31,10 +31,11 @@ use crate::inflight::InflightRequests;
 use crate::listeners::{AzureRoutes, Certificates, Guard, Ports};
 use crate::platform::LocalPlatform;
 use crate::registry::{
-    Authenticator, Directory, Encryption, Events, Identity, IdentityResource, Intents, Location,
-    ManageError, NewRegistry, NoDirectory, Platform as _, PlatformError, Registries, Registry,
-    RegistryName, ResourceGroup, Settings, Tags,
+    Authenticator, Directory, Encryption, Error, Events, Intents, ManageError, NewRegistry,
+    NoDirectory, Platform as _, PlatformError, Registries, Registry, RegistryName, Settings,
 };
+#[cfg(feature = "internals")]
+use crate::registry::{Identity, IdentityResource, Location, ResourceGroup, Tags};
 use crate::reset::{self, Reset, ResetError};
 use crate::resume::Runner;
 use crate::revocation::Revocations;
@@ -56,7 +57,7 @@ const FEED_LIMIT: Duration = Duration::from_secs(1);
 pub struct Sealyard {
     /// Ends all spawned tasks when it is dropped. It is dropped first.
     stop: DropGuard,
-    app: App,
+    pub(crate) app: App,
     local: Registry,
     address: SocketAddr,
     vault: Option<MockKeyVault>,
@@ -141,11 +142,6 @@ impl Sealyard {
         }
     }
 
-    /// The parts of the emulator.
-    pub fn app(&self) -> &App {
-        &self.app
-    }
-
     /// Where the registry `local` listens.
     pub fn registry_address(&self) -> SocketAddr {
         self.address
@@ -156,32 +152,27 @@ impl Sealyard {
         format!("http://{}", self.address)
     }
 
-    /// The registry `local`.
-    pub fn registry(&self) -> &Registry {
-        &self.local
-    }
-
-    /// A registry by its name, in any case.
-    pub fn registry_named(&self, name: &str) -> Option<Registry> {
-        self.app.registries.get(name)
+    /// The address where a registry listens, or `None` if there is no such registry.
+    pub async fn registry_address_of(&self, name: &str) -> Option<SocketAddr> {
+        let registry = self.app.registries.get(name)?;
+        if registry.name() == RegistryName::LOCAL {
+            return Some(self.address);
+        }
+        self.app.ports.reconcile(&self.app).await;
+        self.app.ports.get(registry.name()).map(|port| port.address)
     }
 
     /// Creates a registry of this name with its own key: an identity and a key in the vault `local`, both of its name,
     /// the identity's permission to use the key, and the registry.
-    pub async fn create_registry(&self, name: &str) -> Result<Registry, ManageError> {
-        let new = NewRegistry::named(name.parse().map_err(crate::registry::Error::from)?);
-        Ok(self.app.registries.create_with_dependencies(new, None, None).await?.0)
+    pub async fn create_registry(&self, name: &str) -> Result<(), ManageError> {
+        let new = NewRegistry::named(name.parse().map_err(Error::from)?);
+        self.app.registries.create_with_dependencies(new, None, None).await?;
+        Ok(())
     }
 
-    /// Creates a registry with these settings.
-    pub async fn create_registry_as(&self, new: NewRegistry) -> Result<Registry, ManageError> {
-        Ok(self.app.registries.create(new).await?.0)
-    }
-
-    /// Creates a user-assigned identity in the group `sealyard`, with no permissions.
-    pub async fn create_identity(&self, name: &str) -> Result<Identity, ManageError> {
-        let resource = IdentityResource::new(ResourceGroup::default(), name)?;
-        self.app.registries.create_identity(resource, Location::default(), Tags::default()).await
+    /// Deletes a registry with everything in it.
+    pub async fn delete_registry(&self, name: &str) -> Result<(), ManageError> {
+        self.app.delete_registry(&name.parse().map_err(Error::from)?).await
     }
 
     /// The embedded vault, or `None` with another vault. A change through it returns when the vault has made it,
@@ -196,11 +187,6 @@ impl Sealyard {
         if let Some(vault) = &self.vault {
             vault.set_disk(disk);
         }
-    }
-
-    /// Marks the stored rows as checked or as still being checked after a start: for tests.
-    pub fn set_proven(&self, proven: bool) {
-        self.app.registries.pretend_proven(proven);
     }
 
     /// The clock of the emulator and of its embedded vault.
@@ -251,6 +237,46 @@ impl Sealyard {
             tracing::warn!("the data folder is still in use");
         }
         drop(folder);
+    }
+}
+
+/// The parts of the emulator, for this project's own tests.
+#[cfg(feature = "internals")]
+impl Sealyard {
+    /// The parts that all APIs share.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// The registry `local`.
+    pub fn registry(&self) -> &Registry {
+        &self.local
+    }
+
+    /// A registry by its name, in any case.
+    pub fn registry_named(&self, name: &str) -> Option<Registry> {
+        self.app.registries.get(name)
+    }
+
+    /// Creates a user-assigned identity in the group `sealyard`, with no permissions.
+    pub async fn create_identity(&self, name: &str) -> Result<Identity, ManageError> {
+        let resource = IdentityResource::new(ResourceGroup::default(), name)?;
+        self.app.registries.create_identity(resource, Location::default(), Tags::default()).await
+    }
+
+    /// Marks the stored rows as checked or as still being checked after a start.
+    pub fn set_proven(&self, proven: bool) {
+        self.app.registries.pretend_proven(proven);
+    }
+}
+
+#[cfg(feature = "internals")]
+impl Builder {
+    /// The settings of a registry that the command line cannot set.
+    #[must_use]
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
     }
 }
 
@@ -312,13 +338,6 @@ impl Builder {
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
         self.config.durability = durability;
-        self
-    }
-
-    /// The settings of a registry that the command line cannot set.
-    #[must_use]
-    pub fn settings(mut self, settings: Settings) -> Self {
-        self.settings = settings;
         self
     }
 

@@ -43,7 +43,8 @@
 //! # });
 //! ```
 //!
-//! The crate `azure-emulator-core` has the parts that know nothing of vaults.
+//! The crate [`azure_emulator_core`] has the parts that know nothing of vaults, such as the clock and fault rules. An embedding
+//! program finds the common parts of the control plane in [`control`], and the repair of data folders in [`repair`].
 //!
 //! Tokens are signed and verified through `jsonwebtoken`, which has one provider of cryptography for the whole process. If
 //! the program has installed none, one with only HS256 and RS256 is installed: a program that uses `jsonwebtoken` with other
@@ -51,7 +52,6 @@
 
 pub mod control;
 pub mod repair;
-pub mod vault;
 
 mod admin;
 mod api;
@@ -74,19 +74,25 @@ mod router;
 mod server;
 mod store;
 mod throttle;
+mod vault;
 
-pub use audit::Call;
-pub use operation::{OPERATIONS, Operation, Route};
-pub use server::{
+pub use azure_emulator_core;
+
+pub use self::audit::Call;
+pub use self::operation::{OPERATIONS, Operation, Route};
+pub use self::server::{
     Builder, Gate, GateRefusal, Manager, ManagerError, MockKeyVault, RoleError, StartError,
     Timekeeper,
 };
-pub use store::StoreError;
-pub use throttle::Throttling;
-pub use vault::KeyReference;
-pub use vault::ec::Curve;
-pub use vault::error::VaultError;
-pub use vault::lifecycle::{VaultChangeError, VaultChanges};
-pub use vault::network::{AddressRange, NetworkRules};
-pub use vault::policy::KeyPermission;
-pub use vault::rsa::KeySize;
+pub use self::store::StoreError;
+pub use self::throttle::Throttling;
+pub use self::vault::algorithm::{EncryptionAlgorithm, SignatureAlgorithm};
+pub use self::vault::ec::Curve;
+pub use self::vault::error::VaultError;
+pub use self::vault::key::KeyType;
+pub use self::vault::lifecycle::{VaultChangeError, VaultChanges};
+pub use self::vault::network::{AddressRange, NetworkRules};
+pub use self::vault::policy::KeyPermission;
+pub use self::vault::rsa::KeySize;
+pub use self::vault::settings::{LOCAL_SUBSCRIPTION, Sku};
+pub use self::vault::{Caller, KeyReference};

@@ -1,7 +1,7 @@
 //! Arbitrary text as the identifier of a key.
 #![no_main]
 
-use sealyard::keys::KeyId;
+use sealyard::internals::keys::KeyId;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };

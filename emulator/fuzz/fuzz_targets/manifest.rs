@@ -1,7 +1,7 @@
 //! Arbitrary bytes as a manifest, under every content type that a client may claim for it.
 #![no_main]
 
-use sealyard::registry::ParsedManifest;
+use sealyard::internals::registry::ParsedManifest;
 
 const CONTENT_TYPES: [Option<&str>; 6] = [
     None,

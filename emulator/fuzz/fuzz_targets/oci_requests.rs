@@ -5,9 +5,9 @@ use axum::body::Body;
 use axum::{Extension, Router};
 use futures::executor::block_on;
 use http::{Request, Uri};
-use sealyard::oci::{ByteRange, ContentRange};
-use sealyard::registry::{Digest, RepositoryName, Tag};
-use sealyard::{acr, oci};
+use sealyard::internals::oci::{ByteRange, ContentRange};
+use sealyard::internals::registry::{Digest, RepositoryName, Tag};
+use sealyard::internals::{acr, oci};
 use tower::ServiceExt as _;
 
 /// Every route that is read from a path has a method.

@@ -5,7 +5,7 @@
 //! `-0` as a whole number, the other one does not.
 #![no_main]
 
-use sealyard::arm::template::{DeploymentScope, LookupResults, Plan, Text, TextError, read};
+use sealyard::internals::arm::{DeploymentScope, LookupResults, Plan, Text, TextError, read};
 use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 

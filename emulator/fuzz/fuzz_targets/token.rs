@@ -8,7 +8,7 @@ use azure_emulator_core::changes::Changes;
 use azure_emulator_core::clock::Clock;
 use azure_emulator_core::identity::{Issuer, OWNER_CLIENT_ID, Secrets};
 use azure_emulator_core::sealing::SealingKey;
-use sealyard::registry::{Audience, Caller, Scope, TokenKey};
+use sealyard::internals::registry::{Audience, Caller, Scope, TokenKey};
 
 struct World {
     registry: Audience,

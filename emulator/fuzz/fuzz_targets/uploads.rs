@@ -9,9 +9,7 @@ use std::sync::LazyLock;
 use bytes::Bytes;
 use futures::StreamExt as _;
 use sealyard::Sealyard;
-use sealyard::registry::{
-    Algorithm, Body, ChunkHeaders, Content, Digest, RepositoryName, UploadId,
-};
+use sealyard::internals::registry::{Algorithm, Body, ChunkHeaders, Content, Digest, RepositoryName, UploadId};
 use tokio::runtime::Runtime;
 
 static WORLD: LazyLock<(Runtime, Sealyard)> = LazyLock::new(|| {

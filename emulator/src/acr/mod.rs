@@ -28,10 +28,10 @@ mod tags;
 mod wire;
 
 pub use self::challenge::complete_401;
-pub use self::error::AcrError;
 pub use self::forwarded::Proxies;
 pub use self::gate::{Ping, protect};
 pub use self::oauth2::router as login_router;
-pub use self::query::{ListQuery, ListQueryError};
-pub use self::route::{ParsedPath, Route, RouteError, RouteKind, parse_paths};
+pub use self::route::parse_paths;
+#[cfg(feature = "internals")]
+pub use self::route::{ParsedPath, RouteKind};
 pub use self::router::router;

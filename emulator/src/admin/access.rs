@@ -16,7 +16,6 @@ use crate::registry::{AccessChangeError, AccessName, Change, PasswordName, Regis
 /// The logins of a registry.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(missing_debug_implementations, reason = "a password is never printed")]
 pub struct AccessReport {
     /// Whether every client that can connect may do everything.
     pub open: bool,
@@ -61,7 +60,6 @@ pub struct TokenRequest {
 
 /// The credentials of a token.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_debug_implementations, reason = "a password is never printed")]
 pub struct TokenReply {
     /// The user name.
     pub username: String,

@@ -38,42 +38,45 @@ mod wire;
 #[cfg(test)]
 mod tests;
 
-pub use self::access::{AccessReport, AccessRequest, TokenReply, TokenRequest};
-pub use self::audit::AuditReport;
-pub use self::authority::CA_PATH;
-pub use self::clock::ClockReport;
-pub use self::content::{CollectRequest, CollectedReport, KeptReport};
-pub use self::diagnosis::{
-    DiagnosisReport, IdentityDiagnosis, KeyDiagnosis, RegistryDiagnosis, RotationDiagnosis,
-};
-pub use self::endpoints_file::ENDPOINTS_FILE;
+#[cfg(test)]
+pub use self::access::{AccessRequest, TokenRequest};
+#[cfg(test)]
+pub use self::diagnosis::IdentityDiagnosis;
 pub(crate) use self::endpoints_file::EndpointsFile;
 #[cfg(feature = "command-line")]
 pub(crate) use self::endpoints_file::read as read_endpoints;
-pub use self::error::{AdminError, ErrorBody, ErrorReport};
-pub use self::events::{EventList, EventReport};
+pub use self::error::{AdminError, ErrorReport};
+pub use self::faults::FaultList;
 pub(crate) use self::faults::all as all_faults;
-pub use self::faults::{FaultAdded, FaultList};
-pub use self::health::{HealthReport, RegistryHealth};
-pub use self::identities::{
-    CreateIdentity, DeleteIdentity, IdentityList, IdentityReport, PrincipalReport,
-};
 pub(crate) use self::key::change as change_key;
-pub use self::key_bodies::{
-    KeyList, KeyOperation, KeyReply, KeyRequest, KeyVersionReport, RotationReport,
-};
-pub use self::registry_bodies::{
-    ChangeRegistry, CreateRegistry, CreatedRegistry, Policies, Policy, RegistryDetails,
-    RegistryList, RotateKey, RotatedKey, Status,
-};
-pub use self::reset::{ResetPreview, ResetReply, ResetRequest};
-pub use self::revocation::{
-    RestoreReply, RestoreRequest, RevocationList, RevokeReply, RevokeRequest,
-};
+#[cfg(test)]
+pub use self::key_bodies::KeyVersionReport;
+pub use self::key_bodies::{KeyOperation, KeyReply, KeyRequest, RotationReport};
+pub use self::revocation::{RestoreReply, RestoreRequest, RevokeReply, RevokeRequest};
 pub(crate) use self::revocation::{restore_access, revoke_access};
-pub use self::router::{PREFIX, router};
-pub use self::status::{
-    KeyReport, PasswordLocation, RegistryReport, StatusReport, UnfinishedReport,
+pub use self::router::router;
+#[cfg(test)]
+pub use self::status::KeyReport;
+// The bodies that the command line sends and reads.
+#[cfg(feature = "command-line")]
+pub use self::{
+    access::AccessReport,
+    authority::CA_PATH,
+    clock::ClockReport,
+    content::{CollectRequest, CollectedReport, KeptReport},
+    diagnosis::{DiagnosisReport, KeyDiagnosis, RegistryDiagnosis, RotationDiagnosis},
+    endpoints_file::ENDPOINTS_FILE,
+    error::ErrorBody,
+    faults::FaultAdded,
+    health::{HealthReport, RegistryHealth},
+    identities::{CreateIdentity, IdentityList, IdentityReport},
+    key_bodies::KeyList,
+    registry_bodies::{
+        ChangeRegistry, CreateRegistry, CreatedRegistry, RegistryDetails, RegistryList, RotateKey,
+        RotatedKey, Status,
+    },
+    reset::{ResetPreview, ResetReply, ResetRequest},
+    router::PREFIX,
+    status::{PasswordLocation, RegistryReport, StatusReport, UnfinishedReport},
+    verify::{VerifyLine, VerifyRequest},
 };
-pub use self::task_runs::{TaskRunList, TaskRunReport};
-pub use self::verify::{VerifyLine, VerifyRequest};

@@ -194,11 +194,6 @@ impl StatusReport {
             notices: app.events.notices(),
         })
     }
-
-    /// The registry of this name.
-    pub fn find(&self, name: &str) -> Option<&RegistryReport> {
-        self.registries.iter().find(|registry| registry.name == name)
-    }
 }
 
 /// The interrupted operations that have not ended yet.

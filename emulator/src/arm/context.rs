@@ -9,9 +9,9 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use http::{Extensions, HeaderMap, Method, Request, StatusCode, Uri, header};
 use http_body_util::BodyExt as _;
+use mock_keyvault::Caller;
 use mock_keyvault::Gate;
 use mock_keyvault::control;
-use mock_keyvault::vault::Caller;
 use serde_json::Value;
 
 use super::error::ArmError;

@@ -1,7 +1,7 @@
 //! The regions of Azure's public cloud, as `az account list-locations` and templates name them. The emulator runs
 //! everything on one machine.
 
-use mock_keyvault::vault::settings::LOCAL_SUBSCRIPTION;
+use mock_keyvault::LOCAL_SUBSCRIPTION;
 use serde_json::{Value, json};
 
 use crate::registry::Location;

@@ -29,9 +29,8 @@ mod resources;
 mod router;
 mod state;
 mod subscriptions;
-pub mod template;
+pub(crate) mod template;
 mod vaults;
 
-pub use self::error::{ArmError, DeploymentError, Refusal};
 pub use self::path::serves;
 pub use self::plane::{ControlPlane, PlaneOptions};

@@ -23,7 +23,6 @@ pub struct PlaneOptions {
 
 /// The control plane of an emulator. Clones share it.
 #[derive(Clone)]
-#[expect(missing_debug_implementations, reason = "it has no state of its own to show")]
 pub struct ControlPlane(Arm);
 
 impl ControlPlane {

@@ -5,7 +5,7 @@
 
 use axum::response::Response;
 use azure_emulator_core::authorization::Scope;
-use mock_keyvault::vault::settings::LOCAL_SUBSCRIPTION;
+use mock_keyvault::LOCAL_SUBSCRIPTION;
 use serde_json::{Value, json};
 
 use super::context::Context;

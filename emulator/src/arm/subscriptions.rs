@@ -3,8 +3,8 @@
 use axum::response::Response;
 use azure_emulator_core::authorization::Scope;
 use azure_emulator_core::identity::TENANT;
+use mock_keyvault::LOCAL_SUBSCRIPTION;
 use mock_keyvault::control::{self, RequestError};
-use mock_keyvault::vault::settings::LOCAL_SUBSCRIPTION;
 use serde_json::{Value, json};
 
 use super::context::Context;

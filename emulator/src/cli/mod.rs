@@ -30,7 +30,7 @@ mod faults;
 mod gc;
 mod global;
 mod health;
-pub mod hints;
+pub(crate) mod hints;
 mod identity;
 mod image;
 mod key;
@@ -57,7 +57,6 @@ mod trust;
 mod variables;
 mod verify;
 
-pub use self::command::Cli;
 pub use self::dispatch::main;
 
 #[cfg(test)]

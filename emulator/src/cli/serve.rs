@@ -49,7 +49,7 @@ async fn run(config: Config, context: &Context) -> Result<Exit, CliError> {
         _ = terminate.recv() => return Ok(Exit::Of(143)),
     };
     let emulator = started.map_err(|error| explained(error, listen, azure_listen))?;
-    let app = emulator.app();
+    let app = &emulator.app;
     let report = StatusReport::collect(app).await.map_err(io::Error::other)?;
     // The folder of an ephemeral emulator, or a variable, can name another emulator.
     let needs_endpoint = app.config.ephemeral || context.global.endpoint.is_some();
@@ -68,7 +68,7 @@ async fn run(config: Config, context: &Context) -> Result<Exit, CliError> {
         _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
         _ = terminate.recv() => tracing::info!("terminated: stopping"),
     }
-    if let Some(words) = waits_for(&emulator.app().inflight.requests()) {
+    if let Some(words) = waits_for(&emulator.app.inflight.requests()) {
         tracing::warn!("{words}");
     }
     // A user who asks twice does not want to wait for running requests.

@@ -29,6 +29,13 @@ pub(super) async fn status(emulator: &Emulator, context: &Context) -> Result<Exi
     Ok(Exit::Fine)
 }
 
+impl StatusReport {
+    /// The registry of this name.
+    pub(super) fn find(&self, name: &str) -> Option<&RegistryReport> {
+        self.registries.iter().find(|registry| registry.name == name)
+    }
+}
+
 /// The report for programs, with the other running emulators.
 #[derive(Serialize)]
 struct Shown<'a> {

@@ -14,4 +14,3 @@ mod vault;
 pub use self::error::FaultRulesError;
 pub use self::registry::inject;
 pub use self::rules::{AllRules, FaultRules};
-pub use self::vault::VaultRules;

@@ -127,7 +127,8 @@ impl KeyId {
         Self { version: None, ..self.clone() }
     }
 
-    /// The identifier that the key would have in Azure's public cloud, for callers that know no address.
+    /// The identifier that the key would have in Azure's public cloud.
+    #[cfg(test)]
     pub fn public_identifier(&self) -> String {
         let key = format!("https://{}.vault.azure.net/keys/{}", self.vault, self.name);
         match &self.version {

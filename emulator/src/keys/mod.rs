@@ -42,10 +42,12 @@ pub use self::audit::{AuditSink, AuditUnavailable, KeyOperation, KeyUse, Purpose
 pub(crate) use self::error::no_access;
 pub use self::error::{KeyError, LeaseEnded, MissingPermission, RingError, RingStoreError};
 pub use self::events::{KeyEvent, KeyEventKind, Transition};
-pub use self::identity::{IdentityId, InvalidIdentityId, VaultAccess};
+pub use self::identity::{IdentityId, VaultAccess};
 pub use self::key_id::{InvalidKeyId, KeyId, KeyName, KeyVersion, VaultName};
-pub use self::lease::{IdleLease, KeyLease, RENEWAL_WAIT, RenewalWait};
-pub use self::ring::{Description, KeyRing};
+#[cfg(feature = "internals")]
+pub use self::lease::RENEWAL_WAIT;
+pub use self::lease::{KeyLease, RenewalWait};
+pub use self::ring::KeyRing;
 pub use self::rotate::{Rotation, RotationTarget};
 pub use self::service_key::ServiceKey;
 pub use self::shared::RingConfig;

@@ -69,6 +69,7 @@ pub struct Rotation {
     pub vault_calls: u64,
 }
 
+#[cfg(feature = "internals")]
 impl RotationTarget {
     /// This key, through the identity in use.
     pub fn key(key: KeyId) -> Self {

@@ -13,7 +13,7 @@ mod tls;
 
 pub use self::guard::Guard;
 pub(crate) use self::guard::GuardRefusal;
-pub use self::ports::{Port, Ports, RegistryRoutes};
+pub use self::ports::{Ports, RegistryRoutes};
 pub(crate) use self::registry_selector::{AzureRoutes, RegistrySelector};
 pub use self::secrets::ADMIN_TOKEN_FILE;
 pub(crate) use self::secrets::REGISTRY_PASSWORD_FILE;

@@ -21,5 +21,5 @@ pub use self::reference::Reference;
 pub use self::registry_name::RegistryName;
 pub use self::repository_name::RepositoryName;
 pub use self::tag::Tag;
-pub use self::task_run_id::{InvalidTaskRunId, TaskRunId};
+pub use self::task_run_id::TaskRunId;
 pub use self::upload_id::UploadId;

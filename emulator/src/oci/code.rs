@@ -45,6 +45,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
+    #[cfg(feature = "internals")]
     pub const ALL: &[Self] = &[
         Self::BlobUnknown,
         Self::BlobUploadInvalid,

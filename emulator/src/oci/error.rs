@@ -111,11 +111,6 @@ impl ErrorReply {
     pub(super) fn at(self, location: &str) -> Self {
         self.with(LOCATION, location)
     }
-
-    /// The status of the response.
-    pub fn status(&self) -> StatusCode {
-        self.status
-    }
 }
 
 impl From<ContentRangeError> for ErrorReply {

@@ -26,7 +26,8 @@ pub(crate) use self::headers::{API_VERSION, header_value};
 pub use self::parsed_path::Parsed;
 pub(crate) use self::parsed_path::with_parsed_paths;
 pub(crate) use self::query::Query;
-pub use self::range::{ByteRange, ContentRange, ContentRangeError, RangeError};
-pub use self::route::{ParsedPath, Route, RouteError, RouteKind, parse_paths};
+#[cfg(feature = "internals")]
+pub use self::range::{ByteRange, ContentRange};
+pub use self::route::{ParsedPath, Route, RouteKind, parse_paths};
 pub(crate) use self::route_kind::route_kinds;
 pub use self::router::router;

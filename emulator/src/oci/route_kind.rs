@@ -11,6 +11,7 @@ macro_rules! route_kinds {
 
         impl RouteKind {
             /// All kinds. Tests go through them, so that a new route fails until it has its cases.
+            #[cfg(feature = "internals")]
             pub const ALL: &[Self] = &[$(Self::$kind,)+];
         }
     };

@@ -30,42 +30,39 @@ mod tests;
 
 pub use self::access::{
     Access, AccessChangeError, AccessError, AccessName, AccessSettings, Action, Actions,
-    AdminCredentials, Audience, Authenticator, Caller, Credentials, Directory, LoginToken,
-    NewPassword, NoDirectory, Password, PasswordName, RequiredAccess, Scope, ScopeMap,
-    ScopeMapAction, ScopeMapActionError, TokenGrant, TokenKey, TokenPassword, TokenProblem,
-    UnknownAction, UnknownScope, VerifiedPrincipal,
+    AdminCredentials, Authenticator, Credentials, Directory, LoginToken, NewPassword, NoDirectory,
+    PasswordName, RequiredAccess, Scope, ScopeMap, ScopeMapAction, TokenGrant, TokenPassword,
+    VerifiedPrincipal,
 };
+#[cfg(feature = "internals")]
+pub use self::access::{Audience, Caller, TokenKey};
 pub use self::content::{
-    AttributeChange, Blob, BlobStream, Body, ChunkHeaders, Collected, Collection,
-    DeletedRepository, Finding, FindingKind, KeptBack, Listed, MAX_LOG_LEN, Manifest, ManifestInfo,
-    ManifestNames, Order, Page, PutManifest, REFERRERS_PAGE, ReferrerDescriptor, RepositoryInfo,
-    TagInfo, Target, TaskRun, TaskRunStatus, UploadStatus, Verified, Window, findings_of_rows,
+    AttributeChange, Blob, Body, ChunkHeaders, Collection, DeletedRepository, Finding, FindingKind,
+    KeptBack, Listed, ManifestInfo, ManifestNames, Order, Page, RepositoryInfo, TagInfo, Target,
+    TaskRun, TaskRunStatus, UploadStatus, Verified, Window, findings_of_rows,
 };
 pub use self::error::Error;
-pub use self::events::{Event, EventStream, Events};
-pub use self::intents::{Intent, Intents, Kind, Outcome, Unfinished};
+pub use self::events::{Event, Events};
+pub use self::intents::{Intent, Intents, Kind, Outcome};
 pub use self::manage::{
     Change, Deployment, DeploymentState, Encryption, Group, KeyChange, ManageError, NewRegistry,
-    Registries, Update, Warning,
+    Registries, Update,
 };
-pub use self::manifest::{MAX_MANIFEST_LEN, ManifestError, ParsedManifest};
-pub use self::media::{ManifestKind, OCI_INDEX};
-pub use self::metrics::Metrics;
+pub use self::manifest::MAX_MANIFEST_LEN;
+#[cfg(feature = "internals")]
+pub use self::manifest::ParsedManifest;
+pub use self::media::OCI_INDEX;
 pub use self::object_name::{DamagedObject, ObjectName};
 use self::parts::Parts;
 pub use self::parts::{Content, Registry};
-pub use self::recover::{
-    DamagedContent, Incomplete, LostFile, Recovered, RecoveredContent, RecoveryProgress, Search,
-    recover,
-};
+pub use self::recover::{DamagedContent, Recovered, RecoveryProgress, Search, recover};
 pub use self::resources::{
-    AssignedIdentity, Author, DeploymentName, FORMER_IDENTITY_WORKS, FormerIdentity, Identity,
-    IdentityOf, IdentityRef, IdentityResource, Location, Platform, PlatformError, Principal,
-    Profile, ResourceError, ResourceGroup, Sku, Tags,
+    AssignedIdentity, Author, DeploymentName, Identity, IdentityOf, IdentityRef, IdentityResource,
+    Location, Platform, PlatformError, Principal, Profile, ResourceError, ResourceGroup, Sku, Tags,
 };
-pub use self::settings::{BackgroundOptions, CollectOptions, Settings};
+pub use self::settings::{CollectOptions, Settings};
 pub use crate::names::{
-    Algorithm, Digest, DigestError, InvalidTaskRunId, NameError, Reference, RegistryName,
-    RepositoryName, Tag, TaskRunId, UploadId,
+    Algorithm, Digest, DigestError, NameError, Reference, RegistryName, RepositoryName, Tag,
+    TaskRunId, UploadId,
 };
-pub use crate::store::{Attributes, Damage, HeldByUploads, Locked};
+pub use crate::store::{Attributes, Locked};

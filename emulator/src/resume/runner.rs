@@ -15,7 +15,6 @@ const START_LIMIT: Duration = Duration::from_secs(15);
 
 /// Resumes operations. Clones share the same work.
 #[derive(Clone)]
-#[expect(missing_debug_implementations, reason = "it has no state of its own")]
 pub struct Runner {
     app: App,
     /// `None` if there is no embedded vault, and so no control plane.

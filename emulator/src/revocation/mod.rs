@@ -22,10 +22,9 @@ mod role;
 mod steps;
 mod vault;
 mod vault_lookup;
-pub mod wait;
+pub(crate) mod wait;
 
 pub use self::context::RevocationContext;
 pub use self::error::RevocationError;
 pub use self::method::RevocationMethod;
-pub use self::revocations::{Restored, Revocations, RevocationsLock};
-pub use self::wait::Expected;
+pub use self::revocations::Revocations;

@@ -10,4 +10,4 @@
 mod follow;
 mod watch;
 
-pub use self::watch::{Listener, StateWatch};
+pub use self::watch::StateWatch;

@@ -11,7 +11,7 @@ use std::fmt;
 use azure_emulator_core::disk_space::Purpose;
 use serde::{Deserialize, Serialize};
 
-use super::encoding::{damage_key, key, prefix};
+use super::encoding::{damage_key, key};
 use super::error::StoreError;
 use super::file_id::FileId;
 use super::handle::Store;
@@ -140,12 +140,6 @@ impl Store {
     /// Makes the marks of a registry durable.
     pub fn keep_marks(&self) -> Result<(), StoreError> {
         self.database.commit()
-    }
-
-    /// How many files of a registry have a mark.
-    pub fn count_damages(&self, registry: &RegistryName) -> Result<u64, StoreError> {
-        let rows = self.database.scan(Table::Damages, &prefix(&[registry]));
-        rows.map(|row| row.map(drop)).try_fold(0, |sum, row| row.map(|()| sum + 1))
     }
 
     /// Replaces the damaged file of a manifest; its row, tags and references stay. Durable.

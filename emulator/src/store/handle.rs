@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use azure_emulator_core::disk_space::DiskSpace;
-use azure_emulator_core::durable::{Durability, Listener, Proof};
+use azure_emulator_core::durable::{Durability, Listener};
 use azure_emulator_core::lock_file::LockFile;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -41,19 +41,9 @@ impl Store {
         &self.disk_space
     }
 
-    /// The notices about the rows since the start, as sentences.
-    pub fn notices(&self) -> Vec<String> {
-        self.database.durable().notices().iter().map(ToString::to_string).collect()
-    }
-
     /// Sends all notices to a listener: the earlier ones at once, then each new one. It must not use the store.
     pub fn listen_to_notices(&self, listener: Listener) {
         self.database.durable().listen(listener);
-    }
-
-    /// Blocks until the rows are checked. Wrong rows were then replaced, if that was possible.
-    pub fn wait_for_proof(&self) {
-        self.database.durable().wait_for_proof();
     }
 
     /// From now on a change waits no longer than this for the check of the rows: [`StoreError::NotProven`](super::StoreError::NotProven) then.
@@ -67,7 +57,10 @@ impl Store {
     }
 
     /// Marks the rows as checked or not: for tests.
+    #[cfg(feature = "internals")]
     pub fn pretend_proven(&self, proven: bool) {
+        use azure_emulator_core::durable::Proof;
+
         self.database.durable().simulate_proof(if proven {
             Proof::Matched
         } else {

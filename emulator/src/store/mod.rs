@@ -63,35 +63,37 @@ mod untagged;
 mod uploads;
 mod walk;
 
-pub use azure_emulator_core::durable::Durability;
-
 pub use self::access::{AccessRow, DeletedScopeMap, PasswordRow, ScopeMapRow, TokenRow};
 pub use self::adopt::Adopted;
 pub use self::blobs::Unlinked;
 pub use self::collect::{CollectRules, Collected, Kept};
-pub use self::damage::{Damage, DamageRow};
+pub use self::damage::Damage;
 pub use self::deployments::DeploymentRow;
 pub use self::error::StoreError;
-pub use self::file_id::{FileId, InvalidFileId};
+pub use self::file_id::FileId;
 pub use self::groups::GroupRow;
 pub use self::handle::Store;
 pub use self::identities::IdentityRow;
 pub use self::intents::{End, IntentNote, IntentRow, OutcomeRow};
+#[cfg(feature = "command-line")]
 pub use self::layout::{BACKGROUND_FILES, LOCK_FILE, MARKER_FILE};
 pub use self::locks::{Deleted, Lockable, Locked};
 pub use self::manifest_rows::{NewManifest, Put};
 pub use self::new_object::NewObject;
 pub use self::objects::{EarlySync, ListFault, ObjectReader, ObjectWriter};
-pub use self::open::{LockedFolder, refuse_foreign};
+pub use self::open::LockedFolder;
+#[cfg(feature = "command-line")]
+pub use self::open::refuse_foreign;
 pub use self::registries::{
     AssignedRow, AuthorRow, NewRegistryRows, PrincipalRow, RegistryRecord, RegistryRow,
 };
-pub use self::repair::{RowsRepair, SealedFiles};
+pub use self::repair::RowsRepair;
 pub use self::repositories::DeletedRepository;
-pub use self::ring_mirror::{DamagedMirror, RingMirror};
+pub use self::ring_mirror::RingMirror;
 pub use self::rows::{
-    Attributes, ManifestRow, NewTaskRun, ObjectRow, Referrer, RepositoryRow, RingRow, Stats,
-    TagRow, TaskRunRow, UploadRow,
+    Attributes, ManifestRow, NewTaskRun, ObjectRow, RingRow, Stats, TagRow, TaskRunRow, UploadRow,
 };
 pub use self::uploads::HeldByUploads;
 pub use self::walk::{StoredObject, WalkPage, WalkPlace};
+#[cfg(test)]
+pub use azure_emulator_core::durable::Durability;

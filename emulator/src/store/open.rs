@@ -226,6 +226,7 @@ fn journal_key(
 }
 
 /// Refuses a folder that has other files in it, before this program makes any there. Accepts a missing or an empty folder.
+#[cfg(feature = "command-line")]
 pub fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
     let layout = Layout::new(path);
     let is_foreign = path.try_exists()?

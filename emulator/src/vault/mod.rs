@@ -21,10 +21,7 @@ mod resources;
 mod wire;
 
 pub(crate) use self::changes::{ChangeFeed, SubscribeError, Subscription, VaultChange};
-pub use self::client::{VaultClient, VaultClientConfig};
 pub(crate) use self::connection::identifier;
 pub use self::connection::{ConnectionError, VaultConnection};
-pub use self::credential::{ClientSecret, Proof};
-pub use self::http::{HttpError, HttpSettings};
 pub use self::owner::{KeyVersionInfo, OwnerVault};
 pub(crate) use self::resources::{ROLES_API, VAULTS_API};

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
-use sealyard::registry::{AdminCredentials, Change, PasswordName};
+use sealyard::internals::registry::{AdminCredentials, Change, PasswordName};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Client, content, start, start_with_clock};
@@ -559,7 +559,7 @@ async fn meaningless_token_requests_are_refused_with_a_message() {
 async fn scope_maps_and_tokens_are_managed_and_invalid_ones_are_refused() {
     let (emulator, _client) = start().await;
     let registry = emulator.registry();
-    let name = |text: &str| text.parse::<sealyard::registry::AccessName>();
+    let name = |text: &str| text.parse::<sealyard::internals::registry::AccessName>();
     let put = async |map: &str, actions: &[&str]| {
         let actions: Vec<String> = actions.iter().map(|action| (*action).to_owned()).collect();
         registry.put_scope_map(&name(map).unwrap(), "a description", &actions).await

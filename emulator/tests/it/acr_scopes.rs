@@ -1,9 +1,9 @@
 //! Scopes beyond pull and push: lists of tags and of repositories; and the headers that tell a client which scope to request.
 
 use reqwest::{Method, StatusCode};
+use sealyard::Config;
 use sealyard::Sealyard;
-use sealyard::config::Config;
-use sealyard::registry::{Change, PasswordName};
+use sealyard::internals::registry::{Change, PasswordName};
 
 use crate::acr_login::{
     access, admin, assert_unauthorized, close, scoped, text, with_basic, with_bearer,
@@ -105,7 +105,8 @@ async fn every_401_names_the_protocol_and_the_headers_that_a_web_page_may_read()
 async fn a_token_of_a_deleted_registry_is_refused_by_a_later_registry_of_the_same_name() {
     let (emulator, _) = start().await;
     let make = async || {
-        let registry = emulator.create_registry("team1").await.unwrap();
+        emulator.create_registry("team1").await.unwrap();
+        let registry = emulator.registry_named("team1").unwrap();
         let change = Change { anonymous: Some(false), ..Change::default() };
         emulator.app().registries.change(registry.registry_name(), change).await.unwrap();
         registry.set_admin_enabled(true).await.unwrap();
@@ -121,7 +122,7 @@ async fn a_token_of_a_deleted_registry_is_refused_by_a_later_registry_of_the_sam
         async |token: &str| with_bearer(&client, Method::GET, "/v2/_catalog", token).await;
     assert_eq!(catalog(&old).await.status, StatusCode::OK);
 
-    emulator.app().registries.delete(registry.registry_name()).await.unwrap();
+    emulator.delete_registry("team1").await.unwrap();
     let registry = make().await;
 
     assert_unauthorized(&catalog(&old).await, "a token of the deleted registry");

@@ -281,7 +281,8 @@ const REGISTRIES: &str = "providers/Microsoft.ContainerRegistry/registries";
 #[tokio::test]
 async fn a_registry_is_shown_with_its_key_listed_and_deleted() {
     let (emulator, _client) = start().await;
-    let made = emulator.create_registry("team1").await.unwrap();
+    emulator.create_registry("team1").await.unwrap();
+    let made = emulator.registry_named("team1").unwrap();
     make_group(&emulator, "other").await;
     let path = format!("resourceGroups/Sealyard/{REGISTRIES}/Team1");
 

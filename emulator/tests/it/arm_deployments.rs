@@ -3,7 +3,7 @@
 use azure_emulator_core::identity::{SUBSCRIPTION, TENANT};
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
-use sealyard::registry::{Deployment, DeploymentState};
+use sealyard::internals::registry::{Deployment, DeploymentState};
 use serde_json::{Value, json};
 
 use crate::support::arm::{VERSION, ask, code, make_group, owner_token, send, through_proxy};

@@ -4,7 +4,7 @@
 use azure_emulator_core::identity::{SUBSCRIPTION, TENANT};
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
-use sealyard::config::{ArmOperations, Config};
+use sealyard::{ArmOperations, Config};
 use serde_json::{Value, json};
 
 use crate::support::arm::{ask, code, make_group, owner_token, send};

@@ -220,7 +220,7 @@ async fn a_request_with_only_a_name_creates_the_registry_its_identity_and_its_ke
 
 #[tokio::test]
 async fn strict_parity_of_the_emulator_applies_to_every_registry_with_a_key() {
-    let config = sealyard::config::Config { strict_parity: true, ..Default::default() };
+    let config = sealyard::Config { strict_parity: true, ..Default::default() };
     let emulator = Sealyard::builder().config(config).ephemeral().start().await.unwrap();
     let client = Client::of(&emulator);
     let referrers = format!("/v2/app/referrers/{}", crate::support::content::digest(b"any"));

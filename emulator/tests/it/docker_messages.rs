@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use sealyard::oci::Code;
+use sealyard::internals::oci::Code;
 
 /// Docker's built-in messages for codes that this registry never sends.
 const NEVER_SENT: &[(&str, &str)] = &[

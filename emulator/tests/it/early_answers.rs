@@ -1,7 +1,7 @@
 //! Answers before the end of the request body reach the client on every listener, also a client that sends everything first.
 
 use reqwest::StatusCode;
-use sealyard::registry::Change;
+use sealyard::internals::registry::Change;
 use serde_json::json;
 
 use crate::support::raw::{LARGE, Raw};
@@ -50,11 +50,11 @@ async fn refusals_of_the_registry_arrive_while_the_body_is_being_sent() {
 #[tokio::test]
 async fn a_registry_that_requires_a_login_challenges_on_each_of_its_listeners() {
     let (emulator, _client) = start().await;
-    let team = emulator.create_registry("team1").await.unwrap();
+    emulator.create_registry("team1").await.unwrap();
+    let team = emulator.registry_named("team1").unwrap();
     let change = Change { anonymous: Some(false), ..Change::default() };
     emulator.app().registries.change(team.registry_name(), change).await.unwrap();
-    emulator.app().ports.reconcile(emulator.app()).await;
-    let port = emulator.app().ports.get("team1").unwrap().address;
+    let port = emulator.registry_address_of("team1").await.unwrap();
     let vault = emulator.vault().unwrap();
     let (by_name, by_alias) = ("team1.azurecr.localhost", "team1.azurecr.io");
     let line = "POST /v2/app/blobs/uploads/";

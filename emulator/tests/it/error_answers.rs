@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use http::StatusCode;
 use insta::{assert_snapshot, with_settings};
-use sealyard::oci::Code;
+use sealyard::internals::oci::Code;
 
 /// Where the source makes errors of registries.
 const PLACES: &[&str] = &["oci", "acr", "listeners", "routes.rs"];

@@ -4,7 +4,7 @@ use azure_emulator_core::clock::Clock;
 use mock_keyvault::{KeyPermission, VaultChanges};
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
-use sealyard::keys::{Cause, State};
+use sealyard::{Cause, State};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Client, content, start, start_with_clock};

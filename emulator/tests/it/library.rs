@@ -2,9 +2,9 @@
 
 use azure_emulator_core::faults::{FaultKind, FaultRule};
 use http::StatusCode;
-use sealyard::admin::KeyOperation;
-use sealyard::keys::{Cause, State};
-use sealyard::revocation::RevocationMethod;
+use sealyard::KeyOperation;
+use sealyard::RevocationMethod;
+use sealyard::{Cause, State};
 
 use crate::support::start;
 

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use mock_keyvault::MockKeyVault;
 use reqwest::StatusCode;
 use sealyard::Sealyard;
-use sealyard::config::{Config, VaultChoice};
+use sealyard::{Config, VaultChoice};
 
 use crate::support::process::spawn;
 use crate::support::{Client, external};

@@ -2,8 +2,8 @@
 
 use mock_keyvault::MockKeyVault;
 use reqwest::{Method, StatusCode};
+use sealyard::ExternalVault;
 use sealyard::Sealyard;
-use sealyard::config::ExternalVault;
 
 use crate::support::{Answer, Client, content, external, start, start_beside};
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use reqwest::{Method, StatusCode};
-use sealyard::config::Config;
+use sealyard::Config;
 use sealyard::{Sealyard, StartError};
 
 use crate::support::{Answer, Client, start};
@@ -77,7 +77,7 @@ async fn a_deleted_registry_has_neither_port_nor_name() {
     emulator.create_registry("team1").await.unwrap();
     let port = port_of(&report_of(&local, "team1").await);
 
-    emulator.app().registries.delete(&"team1".parse().unwrap()).await.unwrap();
+    emulator.delete_registry("team1").await.unwrap();
     let status = local.get("/_sealyard/status").await.json();
     let by_name = local.request(Method::GET, "/v2/").header("host", "team1.azurecr.localhost");
     let by_name = Answer::of(by_name.send().await.unwrap()).await;
@@ -123,7 +123,8 @@ async fn a_port_is_the_same_after_a_restart_and_is_replaced_only_while_another_p
 async fn with_port_0_every_registry_has_a_free_port_that_is_not_stored() {
     let folder = tempfile::tempdir().unwrap();
     let emulator = start_at(folder.path(), 0).await;
-    let team = emulator.create_registry("team1").await.unwrap();
+    emulator.create_registry("team1").await.unwrap();
+    let team = emulator.registry_named("team1").unwrap();
     let port = port_of(&report_of(&Client::of(&emulator), "team1").await);
 
     assert_ne!(port, 0);
@@ -155,7 +156,7 @@ async fn the_endpoints_file_is_updated_when_a_registry_is_created_or_deleted() {
 
     emulator.create_registry("team1").await.unwrap();
     let came = becomes(&["local", "team1"]).await;
-    emulator.app().registries.delete(&"team1".parse().unwrap()).await.unwrap();
+    emulator.delete_registry("team1").await.unwrap();
     let went = becomes(&["local"]).await;
 
     assert!(came && went, "{:?}", names());

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt as _;
 use reqwest::{Method, StatusCode};
-use sealyard::{acr, oci};
+use sealyard::internals::{acr, oci};
 
 use crate::support::{content, start, start_with_clock};
 

@@ -150,15 +150,16 @@ async fn a_registry_is_deleted_with_its_files_and_its_name_is_free() {
 #[tokio::test]
 async fn a_handle_to_a_deleted_registry_gives_no_access_to_its_content() {
     let (emulator, _local) = start().await;
-    let held = emulator.create_registry("team1").await.unwrap();
+    emulator.create_registry("team1").await.unwrap();
+    let held = emulator.registry_named("team1").unwrap();
     client_of(&emulator, "team1").push_image("app", "v1", &[b"layer"]).await;
     let before = held.content().await;
 
-    emulator.app().registries.delete(held.registry_name()).await.unwrap();
+    emulator.delete_registry("team1").await.unwrap();
     let after = held.content().await;
 
     assert!(before.is_ok(), "{before:?}");
-    assert!(matches!(after, Err(sealyard::registry::Error::RegistryGone)), "{after:?}");
+    assert!(matches!(after, Err(sealyard::internals::registry::Error::RegistryGone)), "{after:?}");
 }
 
 #[tokio::test]

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use azure_emulator_core::clock::Clock;
 use reqwest::{Method, StatusCode};
+use sealyard::Config;
 use sealyard::Sealyard;
-use sealyard::config::Config;
 use sealyard::repair::Repair;
 use serde_json::Value;
 

@@ -78,7 +78,7 @@ async fn after_a_reset_a_used_emulator_looks_like_a_fresh_one() {
     assert_ne!(emulator.registry().key_ring().describe().versioned, before, "the key is new");
     let gone = client.get("/v2/app/manifests/v1").await;
     assert_eq!((gone.status, gone.code().as_str()), (StatusCode::NOT_FOUND, "NAME_UNKNOWN"));
-    let data = emulator.app().endpoints.data_dir();
+    let data = emulator.endpoints().data_dir();
     assert_eq!(files(&data.join("files")) + files(&data.join("uploads")), 0);
     client.push_image("app", "v1", &[b"layer"]).await;
     assert_eq!(client.pull_blob("app", b"layer").await.body, b"layer");
@@ -176,7 +176,7 @@ async fn pushes_during_a_reset_end_cleanly_and_leave_no_partial_content() {
     let text = String::from_utf8(verified.body).unwrap();
     let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
     assert_eq!(last["verified"]["findings"], json!([]), "{last}");
-    let data = emulator.app().endpoints.data_dir();
+    let data = emulator.endpoints().data_dir();
     assert_eq!(files(&data.join("files")) + files(&data.join("uploads")), 0);
     assert_eq!(client.get("/_sealyard/status").await.json()["registries"][0]["blobs"], 0);
 }

@@ -5,7 +5,7 @@ use azure_emulator_core::identity::OWNER_CLIENT_ID;
 use mock_keyvault::{Call, Operation};
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
-use sealyard::registry::Settings;
+use sealyard::internals::registry::Settings;
 
 use crate::support::{Client, content};
 

@@ -10,9 +10,10 @@ use azure_emulator_core::faults::FaultRule;
 use futures::StreamExt as _;
 use mock_keyvault::{KeyPermission, MockKeyVault, NetworkRules, VaultChanges};
 use reqwest::{Method, StatusCode};
+use sealyard::Cause;
 use sealyard::Sealyard;
-use sealyard::keys::{Cause, REFUSAL_SENTENCE, RENEWAL_WAIT, RingError, RotationTarget};
-use sealyard::registry::{Change, IdentityRef, IdentityResource, RegistryName};
+use sealyard::internals::keys::{REFUSAL_SENTENCE, RENEWAL_WAIT, RingError, RotationTarget};
+use sealyard::internals::registry::{Change, IdentityRef, IdentityResource, RegistryName};
 use serde_json::json;
 
 use crate::support::{Answer, Client, content, start_with_clock};

@@ -2,9 +2,10 @@
 
 use mock_keyvault::{KeyPermission, MockKeyVault, NetworkRules, VaultChanges};
 use reqwest::{Method, StatusCode};
+use sealyard::ExternalVault;
+use sealyard::RevocationMethod;
 use sealyard::Sealyard;
-use sealyard::config::ExternalVault;
-use sealyard::revocation::{RevocationContext, RevocationError, RevocationMethod};
+use sealyard::internals::revocation::{RevocationContext, RevocationError};
 use serde_json::{Value, json};
 
 use crate::support::{Answer, Client, content, external, start, start_beside};
@@ -345,7 +346,8 @@ async fn a_new_registry_with_the_name_of_a_deleted_one_has_nothing_to_restore() 
 #[tokio::test]
 async fn the_revocations_of_a_registry_are_removed_when_any_interface_deletes_it() {
     let (emulator, client) = start().await;
-    let team = emulator.create_registry("team1").await.unwrap();
+    emulator.create_registry("team1").await.unwrap();
+    let team = emulator.registry_named("team1").unwrap();
     let revoke = "/_sealyard/registries/team1/revoke";
     client.send_json(revoke, &json!({ "by": "identity" })).await;
     let app = emulator.app();

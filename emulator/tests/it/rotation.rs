@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use azure_emulator_core::clock::Clock;
 use mock_keyvault::{KeyPermission, KeySize, VaultChanges};
 use sealyard::Sealyard;
-use sealyard::keys::{KeyId, RingError, RotationTarget};
+use sealyard::internals::keys::{KeyId, RingError, RotationTarget};
 
 use crate::support::{Client, content, start_with_clock};
 

@@ -2,8 +2,8 @@
 
 use futures::StreamExt as _;
 use reqwest::{Method, StatusCode};
-use sealyard::registry::{Algorithm, Digest};
-use sealyard::{acr, oci};
+use sealyard::internals::registry::{Algorithm, Digest};
+use sealyard::internals::{acr, oci};
 
 use crate::support::client::Answer;
 use crate::support::paths::{PathKind, kind_of};
@@ -174,9 +174,9 @@ async fn a_page_size_that_is_too_large_for_an_integer_lists_all_entries() {
 
 #[tokio::test]
 async fn a_manifest_whose_body_does_not_end_times_out() {
-    let settings = sealyard::registry::Settings {
+    let settings = sealyard::internals::registry::Settings {
         body_idle: std::time::Duration::from_millis(100),
-        ..sealyard::registry::Settings::default()
+        ..sealyard::internals::registry::Settings::default()
     };
     let emulator =
         sealyard::Sealyard::builder().ephemeral().settings(settings).start().await.unwrap();

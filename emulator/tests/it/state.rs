@@ -16,7 +16,7 @@ use azure_emulator_core::identity::{
 use mock_keyvault::{MockKeyVault, Operation};
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
-use sealyard::config::{Config, ExternalVault, VaultChoice};
+use sealyard::{Config, ExternalVault, VaultChoice};
 use serde_json::{Value, json};
 
 use crate::support::azure::{Owner, VAULT};

@@ -45,7 +45,7 @@ async fn findings_of_a_start_in_the_rows_of_registry_and_vault_are_in_the_events
     let client = Client::of(&emulator);
     // The emulator moves the file to the quarantine folder in the background.
     let mut events = emulator.app().events.after(0);
-    let is_quarantined = |event: &sealyard::registry::Event| {
+    let is_quarantined = |event: &sealyard::internals::registry::Event| {
         serde_json::to_string(&event.event).unwrap().contains("quarantined")
     };
     if !events.kept.iter().any(|event| is_quarantined(event)) {

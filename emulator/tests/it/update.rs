@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use sealyard::ManageError;
 use sealyard::Sealyard;
-use sealyard::keys::KeyId;
-use sealyard::registry::{
-    Change, IdentityRef, IdentityResource, KeyChange, ManageError, Registry, ResourceGroup, Tags,
-    Update,
+use sealyard::internals::keys::KeyId;
+use sealyard::internals::registry::{
+    Change, IdentityRef, IdentityResource, KeyChange, Registry, ResourceGroup, Tags, Update,
 };
 
 use crate::support::{Client, content, start};
@@ -22,7 +22,8 @@ fn key(name: &str) -> KeyId {
 /// A registry with an image, whose identity and key have its name; and another identity without permission for a key.
 async fn with_another() -> (Sealyard, Registry, Client, Vec<u8>, String) {
     let (emulator, _local) = start().await;
-    let registry = emulator.create_registry("team1").await.unwrap();
+    emulator.create_registry("team1").await.unwrap();
+    let registry = emulator.registry_named("team1").unwrap();
     let client = Client::named(&emulator.registry_url(), "team1.azurecr.localhost");
     let layer = content::bytes(1, 50_000);
     client.push_image("app", "v1", &[&layer]).await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use azure_emulator_core::clock::Clock;
 use reqwest::{Method, StatusCode};
 use sealyard::Sealyard;
-use sealyard::registry::Settings;
+use sealyard::internals::registry::Settings;
 
 use crate::support::{Answer, Client, content};
 

@@ -111,7 +111,10 @@ async fn content_with_a_wrong_digest_is_refused_and_ends_the_upload() {
 async fn a_digest_with_an_algorithm_that_the_first_request_did_not_name_is_computed_at_the_end() {
     let (_emulator, client) = start().await;
     let blob = content::bytes(5, 600_000);
-    let digest = sealyard::registry::Digest::of(sealyard::registry::Algorithm::Sha512, &blob);
+    let digest = sealyard::internals::registry::Digest::of(
+        sealyard::internals::registry::Algorithm::Sha512,
+        &blob,
+    );
     let location = client.begin("app").await;
     append(&client, &location, 0, &blob).await;
 
@@ -153,10 +156,17 @@ async fn abandoned_content_is_collected_and_content_in_use_is_not() {
     client.push_blob("app", b"nothing refers to it.").await;
     let left = client.begin("app").await;
 
-    let fresh =
-        emulator.registry().collect(sealyard::registry::CollectOptions::default()).await.unwrap();
+    let fresh = emulator
+        .registry()
+        .collect(sealyard::internals::registry::CollectOptions::default())
+        .await
+        .unwrap();
     clock.pass(std::time::Duration::from_hours(25));
-    emulator.registry().collect(sealyard::registry::CollectOptions::default()).await.unwrap();
+    emulator
+        .registry()
+        .collect(sealyard::internals::registry::CollectOptions::default())
+        .await
+        .unwrap();
 
     assert_eq!((fresh.removed.blobs, fresh.removed.uploads), (0, 0));
     assert_eq!((fresh.kept.blobs, fresh.kept.uploads), (1, 1));
@@ -184,11 +194,15 @@ async fn a_push_long_after_the_start_survives_a_jump_of_the_clock() {
 
     client.push_blob("app", b"another").await;
     let content = emulator.registry().content().await.unwrap();
-    let headers = sealyard::registry::ChunkHeaders::default();
+    let headers = sealyard::internals::registry::ChunkHeaders::default();
     content.append(&"app".parse().unwrap(), id, headers, Box::pin(slow)).await.unwrap();
     client.push_blob("app", b"pushed after it").await;
     clock.advance(std::time::Duration::from_hours(720));
-    emulator.registry().collect(sealyard::registry::CollectOptions::default()).await.unwrap();
+    emulator
+        .registry()
+        .collect(sealyard::internals::registry::CollectOptions::default())
+        .await
+        .unwrap();
 
     assert_eq!(client.pull_blob("app", b"pushed after it").await.status, StatusCode::OK);
     assert_eq!(client.get(&location).await.status, StatusCode::NO_CONTENT);
@@ -203,7 +217,11 @@ async fn a_jump_of_the_clock_does_not_end_a_running_push() {
     client.push_blob("app", b"its manifest is still to come").await;
 
     clock.advance(std::time::Duration::from_hours(720));
-    emulator.registry().collect(sealyard::registry::CollectOptions::default()).await.unwrap();
+    emulator
+        .registry()
+        .collect(sealyard::internals::registry::CollectOptions::default())
+        .await
+        .unwrap();
 
     assert_eq!(client.get(&location).await.status, StatusCode::NO_CONTENT);
     assert_eq!(

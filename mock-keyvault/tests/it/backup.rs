@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use mock_keyvault::vault::settings::Sku;
+use mock_keyvault::Sku;
 use mock_keyvault::{KeySize, MockKeyVault, VaultChanges};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use mock_keyvault::KeySize;
-use mock_keyvault::vault::network::NetworkRules;
+use mock_keyvault::NetworkRules;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 

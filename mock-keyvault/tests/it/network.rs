@@ -1,7 +1,7 @@
 //! Network rules: which clients reach a vault, and that a closed vault can be opened again.
 
+use mock_keyvault::NetworkRules;
 use mock_keyvault::VaultChanges;
-use mock_keyvault::vault::network::NetworkRules;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 

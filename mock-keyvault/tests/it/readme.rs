@@ -1,8 +1,8 @@
 //! Compares the tables in README.md with the code: operations, keys and algorithms, versions of the API.
 
-use mock_keyvault::vault::algorithm::{EncryptionAlgorithm, SignatureAlgorithm};
-use mock_keyvault::vault::key::KeyType;
+use mock_keyvault::KeyType;
 use mock_keyvault::{Curve, KeySize, OPERATIONS};
+use mock_keyvault::{EncryptionAlgorithm, SignatureAlgorithm};
 use reqwest::{Method, StatusCode};
 
 use crate::support::{World, send};

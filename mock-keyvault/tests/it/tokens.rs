@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use azure_emulator_core::changes::Changes;
-use azure_emulator_core::clock::Clock;
+use azure_emulator_core::clock::{Clock, SavedClock};
 use azure_emulator_core::identity::{Issuer, OWNER_CLIENT_ID, Secrets, TokenRefused};
 use azure_emulator_core::sealing::SealingKey;
 use base64::Engine;
@@ -162,9 +162,13 @@ async fn a_token_is_valid_from_its_first_second_until_the_second_before_its_expi
     let get = || world.with_token(&token, Method::GET, "/keys", None);
 
     let first = get().await;
-    world.clock.set_offset(time::Duration::seconds(-1));
+    let restart_at = |seconds| {
+        let offset = time::Duration::seconds(seconds);
+        world.clock.restore(SavedClock { offset, frozen_at: None });
+    };
+    restart_at(-1);
     let early = get().await;
-    world.clock.set_offset(time::Duration::seconds(3599));
+    restart_at(3599);
     let last = get().await;
     world.clock.advance(Duration::from_secs(1));
     let late = get().await;

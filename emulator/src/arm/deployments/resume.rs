@@ -3,7 +3,7 @@
 //!
 //! Its secure parameters are in the intent, which is sealed.
 
-use mock_keyvault::vault::Caller;
+use mock_keyvault::Caller;
 use serde::{Deserialize, Serialize};
 
 use super::path::DeploymentPath;

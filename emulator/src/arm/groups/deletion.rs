@@ -3,7 +3,7 @@
 //! That takes time, so it is a polled operation. It is durable before it is accepted, and continues after a restart.
 
 use http::{Method, StatusCode};
-use mock_keyvault::vault::Caller;
+use mock_keyvault::Caller;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;

@@ -53,12 +53,7 @@ impl LookupResults {
     }
 
     /// The number of lookups made.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.0.len()
-    }
-
-    /// Whether no lookup was made yet.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }

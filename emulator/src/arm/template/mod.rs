@@ -28,14 +28,15 @@ mod scope;
 mod source;
 mod text;
 
-pub use self::error::{ExpressionError, TemplateError};
+pub use self::error::TemplateError;
 pub use self::evaluation_error::PlanError;
-pub use self::expression::{Expression, Text};
 pub use self::lookup::{Lookup, LookupResults};
 pub use self::plan::Plan;
 pub use self::resource::Resource;
 pub use self::scope::DeploymentScope;
-pub use self::text::{MAX_DEPTH, TextError, read};
+pub use self::text::{TextError, read};
 
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "internals")]
+pub use self::expression::Text;

@@ -85,7 +85,7 @@ async fn run(args: &DemoArgs, context: &Context) -> Result<Exit, CliError> {
 async fn tell(emulator: &Sealyard, args: &DemoArgs, context: &Context) -> Result<bool, CliError> {
     let narration = Narration::of_terminal();
     let mut story =
-        Story::of(&emulator.registry_url(), emulator.app().endpoints.data_dir(), &context.hints)?;
+        Story::of(&emulator.registry_url(), emulator.endpoints().data_dir(), &context.hints)?;
     let mut pace = Pace::of(args, context.global.json);
     for (number, step) in Step::ALL.into_iter().enumerate() {
         if number > 0 {
@@ -162,7 +162,7 @@ mod tests {
     /// Runs the demo, with an action before a step.
     async fn told(before: Option<Step>, happens: impl AsyncFnOnce(&Sealyard)) -> Vec<Told> {
         let emulator = Sealyard::builder().ephemeral().start().await.unwrap();
-        let data_dir = emulator.app().endpoints.data_dir().to_owned();
+        let data_dir = emulator.endpoints().data_dir().to_owned();
         let mut story = {
             let hints = Hints::new(Some(&"sealyard".into()), None);
             Story::of(&emulator.registry_url(), &data_dir, &hints).unwrap()
@@ -214,7 +214,7 @@ mod tests {
                     Step::Push => fault(emulator, "uploads/PUT").await,
                     Step::Search => {
                         let image = image::Image::make().unwrap();
-                        let path = emulator.app().endpoints.data_dir().join("left-behind");
+                        let path = emulator.endpoints().data_dir().join("left-behind");
                         fs_err::write(path, &image.blobs[2].bytes[40..140]).unwrap();
                     }
                     Step::Revoke => {

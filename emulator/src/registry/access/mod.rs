@@ -30,17 +30,17 @@ mod scope_maps;
 mod tokens;
 
 pub use self::access_name::AccessName;
-pub use self::action::{Action, Actions, UnknownAction};
+pub use self::action::{Action, Actions};
 pub use self::admin::{AccessSettings, AdminCredentials};
 pub use self::authenticator::Authenticator;
 pub use self::caller::{Audience, Caller};
 pub use self::credentials::{Credentials, TokenGrant};
 pub use self::directory::{Directory, NoDirectory, VerifiedPrincipal};
-pub use self::error::{AccessChangeError, AccessError, TokenProblem};
+pub use self::error::{AccessChangeError, AccessError};
+#[cfg(feature = "internals")]
 pub use self::jwt::TokenKey;
-pub use self::password::Password;
 pub use self::required_access::{Access, RequiredAccess};
-pub use self::scope::{Scope, UnknownScope};
-pub use self::scope_map::{ScopeMapAction, ScopeMapActionError};
+pub use self::scope::Scope;
+pub use self::scope_map::ScopeMapAction;
 pub use self::scope_maps::ScopeMap;
 pub use self::tokens::{LoginToken, NewPassword, PasswordName, TokenPassword};

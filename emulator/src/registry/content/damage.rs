@@ -15,10 +15,10 @@ use rustix::io::Errno;
 use super::damage_report::report;
 use crate::keys::KeyError;
 use crate::names::Reference;
+use crate::registry::Parts;
 use crate::registry::blocking::blocking;
 use crate::registry::error::{Error, errno_of};
 use crate::registry::object_name::{DamagedObject, ObjectName};
-use crate::registry::{Content, Parts};
 use crate::store::Damage;
 use crate::store::{ObjectRow, StoreError};
 use sealed_envelope::OpenError;
@@ -231,13 +231,5 @@ impl StreamSource {
             tracing::warn!(%error, "cannot record that a stream broke");
         }
         error
-    }
-}
-
-impl Content {
-    /// The number of stored objects that are damaged, missing or unreadable now, as far as known.
-    pub async fn known_damages(&self) -> Result<u64, Error> {
-        let parts = Arc::clone(&self.0);
-        blocking(move || parts.store.count_damages(&parts.name)).await
     }
 }

@@ -24,20 +24,19 @@ mod upload_limit;
 mod uploads;
 mod verify;
 
+#[cfg(test)]
 pub use self::blob_stream::BlobStream;
 pub use self::blobs::Blob;
-pub use self::collect::{Collected, Collection, KeptBack};
+pub use self::collect::{Collection, KeptBack};
 pub(in crate::registry) use self::collect::{collect_in_background, sweep_after_start};
 pub(in crate::registry) use self::damage::{cause_of, damage_of, damaged};
 pub use self::image::Listed;
 pub use self::lists::Page;
 pub use self::locks::{AttributeChange, Target};
-pub use self::manifest_push::{ManifestNames, PutManifest};
-pub use self::manifests::Manifest;
+pub use self::manifest_push::ManifestNames;
 pub use self::metadata::{DeletedRepository, ManifestInfo, Order, RepositoryInfo, TagInfo, Window};
 pub(in crate::registry) use self::object::OpenObject;
-pub use self::referrers::{REFERRERS_PAGE, ReferrerDescriptor};
-pub use self::task_runs::{MAX_LOG_LEN, TaskRun, TaskRunStatus};
+pub use self::task_runs::{TaskRun, TaskRunStatus};
 pub use self::uploads::{Body, ChunkHeaders, UploadStatus};
 pub use self::verify::{Finding, FindingKind, Verified, findings_of_rows};
 pub(in crate::registry) use self::verify::{

@@ -28,4 +28,3 @@ pub use self::intent::Intent;
 pub(super) use self::intent::Note;
 pub use self::kind::Kind;
 pub use self::list::{Intents, Outcome};
-pub use self::waiting::Unfinished;

@@ -26,7 +26,7 @@ mod update_steps;
 pub use self::change::Change;
 pub(in crate::registry) use self::cmk::StoredRings;
 pub use self::deployments::{Deployment, DeploymentState};
-pub use self::error::{ManageError, Warning};
+pub use self::error::ManageError;
 pub use self::groups::Group;
 pub use self::new_registry::{Encryption, NewRegistry};
 pub use self::registries::Registries;

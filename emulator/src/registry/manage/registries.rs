@@ -11,7 +11,6 @@
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use azure_emulator_core::clock::Clock;
 use azure_emulator_core::disk_space::DiskSpace;
@@ -76,8 +75,9 @@ impl Registries {
     }
 
     /// Marks the stored rows as checked or not: for tests. Changes do not wait for the real check.
+    #[cfg(feature = "internals")]
     pub fn pretend_proven(&self, proven: bool) {
-        self.common().store.set_proof_timeout(Duration::ZERO);
+        self.common().store.set_proof_timeout(std::time::Duration::ZERO);
         self.common().store.pretend_proven(proven);
     }
 

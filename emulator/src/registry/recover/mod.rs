@@ -19,5 +19,5 @@ mod recovered;
 mod rings;
 mod run;
 
-pub use self::recovered::{DamagedContent, Incomplete, LostFile, Recovered, RecoveredContent};
+pub use self::recovered::{DamagedContent, Recovered};
 pub use self::run::{RecoveryProgress, Search, recover};

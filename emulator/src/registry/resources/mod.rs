@@ -14,5 +14,5 @@ pub use self::identity::{AssignedIdentity, Identity, IdentityOf, Principal};
 pub use self::identity_ref::{IdentityRef, IdentityResource};
 pub(in crate::registry) use self::platform::{CurrentProfile, RegistryVaults, not_assigned};
 pub use self::platform::{Platform, PlatformError};
-pub use self::profile::{Author, FORMER_IDENTITY_WORKS, FormerIdentity, Profile};
+pub use self::profile::{Author, FormerIdentity, Profile};
 pub use self::properties::{Location, ResourceError, ResourceGroup, Sku, Tags};

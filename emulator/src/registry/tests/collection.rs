@@ -5,6 +5,7 @@ use futures::stream;
 use zeroize::Zeroizing;
 
 use super::*;
+use crate::store::Collected;
 
 const NONE: Duration = Duration::ZERO;
 

@@ -13,5 +13,4 @@
 mod files;
 mod format;
 
-pub use self::files::DamagedMirror;
 pub use self::format::RingMirror;

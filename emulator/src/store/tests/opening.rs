@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use azure_emulator_core::durable::Notice;
 use azure_emulator_core::durable::marker::Marker;
 use azure_emulator_core::durable::repair::RepairCommand;
 
@@ -80,7 +81,9 @@ fn a_missing_or_damaged_marker_is_written_again_and_reported() {
         let store = &test.store;
         assert!(test.blob("app", "sha256:a").is_some());
         assert_eq!(fs_err::read(&marker).unwrap(), whole);
-        assert!(store.notices().iter().any(|notice| notice.contains("sealyard.json was missing")));
+        let notices = store.database.durable().notices();
+        let is_named = |notice: &Notice| notice.to_string().contains("sealyard.json was missing");
+        assert!(notices.iter().any(is_named), "{notices:?}");
     }
 }
 
@@ -168,7 +171,7 @@ fn a_repair_of_whole_rows_writes_a_damaged_marker_again_and_nothing_else() {
     assert_eq!(applied, None);
     assert_eq!(fs_err::read(&marker).unwrap(), whole);
     let store = Store::open(&path, Durability::Relaxed).unwrap();
-    assert_eq!(store.notices(), Vec::<String>::new());
+    assert_eq!(store.database.durable().notices(), []);
     assert!(store.database.durable().are_complete());
     drop((store, folder));
 }
@@ -232,6 +235,6 @@ fn a_file_id_is_32_lower_case_hexadecimal_digits() {
         upper.as_str(),
         "../../../../../../../../etc/pass",
     ] {
-        assert_eq!(wrong.parse::<FileId>(), Err(InvalidFileId), "{wrong}");
+        assert_eq!(wrong.parse::<FileId>(), Err(file_id::InvalidFileId), "{wrong}");
     }
 }

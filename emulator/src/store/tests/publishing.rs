@@ -279,7 +279,7 @@ fn referrers_may_precede_and_outlive_their_subject() {
     let referrers =
         || test.store.referrers(&REGISTRY, &repository_of("app"), &digest("sha256:m")).unwrap();
     let expected =
-        Referrer { digest: digest("sha256:sig"), artifact_type: Some("application/x".to_owned()) };
+        rows::Referrer { digest: digest("sha256:sig"), artifact_type: Some("application/x".to_owned()) };
 
     test.put("app", &signature);
     assert_eq!(referrers(), std::slice::from_ref(&expected));

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use sealyard::Sealyard;
-use sealyard::cli::hints::{FREE_PORT, Hint, Hints};
+use sealyard::internals::cli::{FREE_PORT, Hint, Hints};
 use serde_json::Value;
 
 use crate::support::Client;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use reqwest::StatusCode;
-use sealyard::keys::{KeyUse, Purpose};
+use sealyard::internals::keys::{KeyUse, Purpose};
 
 use super::world::{Harm, Part, World};
 use crate::support::start_with_clock;

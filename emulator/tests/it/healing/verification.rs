@@ -1,7 +1,7 @@
 //! `verify` continues after each fault, names the affected repositories and tags, and repairs them where possible.
 
 use reqwest::{Method, StatusCode};
-use sealyard::registry::{FindingKind, Verified};
+use sealyard::internals::registry::{FindingKind, Verified};
 use serde_json::json;
 
 use super::world::{Harm, Image, Part, World};
@@ -94,12 +94,12 @@ async fn content_that_verification_finds_damaged_counts_as_missing_until_verific
         "no request has read the layer yet"
     );
 
-    assert!(!verify(&world, false).await.is_sound());
+    assert!(verify(&world, false).await.worst().is_some());
     assert_eq!(world.head(&image, Part::Layer).await, StatusCode::NOT_FOUND);
 
     // The file is restored, as from a backup.
     fs_err::write(image.file(Part::Layer), intact).unwrap();
-    assert!(verify(&world, false).await.is_sound());
+    assert_eq!(verify(&world, false).await.worst(), None);
     assert_eq!(world.head(&image, Part::Layer).await, StatusCode::OK);
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use sealyard::registry::{Algorithm, Digest};
+use sealyard::internals::registry::{Algorithm, Digest};
 use serde_json::{Value, json};
 
 /// Text of this length without repetition, so that a search for 16 bytes of it is conclusive.

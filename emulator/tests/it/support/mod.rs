@@ -15,7 +15,7 @@ use std::path::Path;
 use azure_emulator_core::clock::Clock;
 use mock_keyvault::MockKeyVault;
 use sealyard::Sealyard;
-use sealyard::config::{Config, ExternalVault, VaultChoice};
+use sealyard::{Config, ExternalVault, VaultChoice};
 
 pub(crate) use client::{Answer, Client};
 

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use axum::{Extension, Router};
 use http::Request;
-use sealyard::{acr, oci};
+use sealyard::internals::{acr, oci};
 use tower::ServiceExt as _;
 
 /// The kind of the route at a path: below `/v2/`, or below `/acr/v1/`.

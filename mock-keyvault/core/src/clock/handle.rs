@@ -163,15 +163,6 @@ impl Clock {
         self.0.moved.subscribe()
     }
 
-    /// Sets how far emulator time is ahead of real time, as a restart does.
-    pub fn set_offset(&self, offset: time::Duration) {
-        let real = self.real_now();
-        self.change(|setting| match &mut setting.frozen_at {
-            Some(at) => *at = real.saturating_add(offset),
-            None => setting.offset = offset,
-        });
-    }
-
     /// Stops emulator time where it is.
     pub fn freeze(&self) {
         let now = self.now();

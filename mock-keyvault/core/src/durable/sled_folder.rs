@@ -53,12 +53,6 @@ impl SledFolder {
         Ok(opened)
     }
 
-    /// Opens a copy like [`SledFolder::open`], but without a snapshot, and with all rows that sled finds in its log. It is for
-    /// damaged rows, and does not report missing rows.
-    pub fn salvage(folder: &Path, copy: &Path, trees: &[&str]) -> io::Result<Self> {
-        Self::open_with(folder, copy, trees, None)
-    }
-
     /// Whether a snapshot named the place of each page, so that no damage of older rows went undetected.
     pub fn has_snapshot(&self) -> bool {
         self.has_snapshot

@@ -19,5 +19,5 @@ mod key;
 
 pub use import::NotAnRsaKey;
 pub(crate) use import::RsaParts;
-pub use key::{DecryptionFailed, KeySize, RsaError};
 pub(crate) use key::{EXPONENT, RsaKey, RsaPublic};
+pub use key::{KeySize, RsaError};

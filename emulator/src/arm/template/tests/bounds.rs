@@ -4,6 +4,8 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::*;
+use crate::arm::template::error::ExpressionError;
+use crate::arm::template::text::MAX_DEPTH;
 
 #[test]
 fn unsupported_azure_features_are_refused_by_name() {

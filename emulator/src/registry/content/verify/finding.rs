@@ -83,12 +83,8 @@ pub enum FindingKind {
 }
 
 impl Verified {
-    /// Whether no problem is left, as far as was checked. A file that no row names does no harm.
-    pub fn is_sound(&self) -> bool {
-        self.worst().is_none()
-    }
-
-    /// The most serious kind of problem that is left.
+    /// The most serious kind of problem that is left, as far as was checked. A file that no row names does no harm.
+    #[cfg(any(feature = "command-line", feature = "internals"))]
     pub fn worst(&self) -> Option<FindingKind> {
         let left = self.findings.iter().filter(|finding| finding.needs_work());
         left.map(|finding| finding.kind).min()
