@@ -20,12 +20,12 @@ pub(super) struct Requests {
     /// The registry for content.
     registry: String,
     http: Client,
-    asked: Vec<Asked>,
+    sent: Vec<SentRequest>,
 }
 
 /// A request and the status of its answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Asked {
+pub(super) struct SentRequest {
     /// Method and path.
     pub(super) request: String,
     /// The status, as a number.
@@ -41,11 +41,11 @@ pub(super) struct Answer {
 }
 
 impl Requests {
-    pub(super) fn to(base: &str) -> Result<Self, CliError> {
+    pub(super) fn new(base: &str) -> Result<Self, CliError> {
         crate::install_crypto_provider();
         let http = Client::builder().no_proxy().timeout(LIMIT).tls_certs_only([]).build();
         let http = http.map_err(|error| CliError::Io(std::io::Error::other(error)))?;
-        Ok(Self { base: base.to_owned(), registry: base.to_owned(), http, asked: Vec::new() })
+        Ok(Self { base: base.to_owned(), registry: base.to_owned(), http, sent: Vec::new() })
     }
 
     /// Sends content to this registry from now on.
@@ -54,8 +54,8 @@ impl Requests {
     }
 
     /// The requests since the last call.
-    pub(super) fn take_asked(&mut self) -> Vec<Asked> {
-        std::mem::take(&mut self.asked)
+    pub(super) fn take_sent(&mut self) -> Vec<SentRequest> {
+        std::mem::take(&mut self.sent)
     }
 
     pub(super) async fn get(&mut self, path: &str) -> Result<Answer, CliError> {
@@ -110,7 +110,8 @@ impl Requests {
         let location = response.headers().get(http::header::LOCATION);
         let location = location.and_then(|value| value.to_str().ok()).map(str::to_owned);
         let body = response.bytes().await.map_err(gone)?.to_vec();
-        self.asked.push(Asked { request: format!("{method} {path}"), status: status.as_u16() });
+        self.sent
+            .push(SentRequest { request: format!("{method} {path}"), status: status.as_u16() });
         Ok(Answer { status, body, location })
     }
 }

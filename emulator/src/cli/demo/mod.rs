@@ -7,9 +7,9 @@
 mod client;
 mod image;
 mod narration;
+mod report;
 mod run;
 mod search;
 mod story;
-mod told;
 
 pub(super) use self::run::{DemoArgs, HELP, demo};

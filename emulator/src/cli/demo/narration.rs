@@ -3,7 +3,8 @@
 
 use std::fmt::Write as _;
 
-use super::told::{Heading, Told};
+use super::client::SentRequest;
+use super::report::{Heading, StepReport};
 use crate::cli::paint;
 
 /// The maximum width of lines.
@@ -30,7 +31,7 @@ enum Style {
 
 impl Narration {
     /// For standard output, with colour if it is a terminal.
-    pub(super) fn of_terminal() -> Self {
+    pub(super) fn for_terminal() -> Self {
         Self { colour: paint::is_wanted() }
     }
 
@@ -45,7 +46,7 @@ impl Narration {
         let start = format!("── {number}/{of}  {} ", heading.title);
         let rule = "─".repeat(WIDTH.saturating_sub(start.chars().count()));
         let mut text = format!("\n{}\n\n", self.painted(Style::Title, &format!("{start}{rule}")));
-        for line in wrapped(heading.words, WIDTH - INDENT) {
+        for line in wrapped(heading.text, WIDTH - INDENT) {
             let _ = writeln!(text, "{:INDENT$}{line}", "");
         }
         text.push('\n');
@@ -53,19 +54,19 @@ impl Narration {
     }
 
     /// The text after a step.
-    pub(super) fn told(self, told: &Told) -> String {
+    pub(super) fn report(self, report: &StepReport) -> String {
         let mut text = String::new();
-        for asked in shortened(&told.asked) {
+        for (request, status) in shortened(&report.sent) {
             let room = WIDTH - INDENT - 5;
-            let request = cut(&asked.0, room);
-            let style = if asked.1 < 400 { Style::Good } else { Style::Bad };
-            let status = self.painted(style, &asked.1.to_string());
+            let request = cut(&request, room);
+            let style = if status < 400 { Style::Good } else { Style::Bad };
+            let status = self.painted(style, &status.to_string());
             let _ = writeln!(text, "{:INDENT$}{request:room$}  {status}", "");
         }
-        if !told.asked.is_empty() && !told.details.is_empty() {
+        if !report.sent.is_empty() && !report.details.is_empty() {
             text.push('\n');
         }
-        for (name, value) in &told.details {
+        for (name, value) in &report.details {
             let mut name = *name;
             for line in wrapped(value, WIDTH - INDENT - NAMES) {
                 let faint = self.painted(Style::Faint, &format!("{name:NAMES$}"));
@@ -73,20 +74,25 @@ impl Narration {
                 name = "";
             }
         }
-        if !told.to_try.is_empty() {
-            let words = self.painted(Style::Faint, "Try it in another terminal:");
-            let _ = writeln!(text, "\n{:INDENT$}{words}", "");
-            for command in &told.to_try {
+        if !report.to_try.is_empty() {
+            let title = self.painted(Style::Faint, "Try it in another terminal:");
+            let _ = writeln!(text, "\n{:INDENT$}{title}", "");
+            for command in &report.to_try {
                 // It is never wrapped, because a wrapped command cannot be copied.
                 let _ = writeln!(text, "{:INDENT$}  {command}", "");
             }
         }
         text.push('\n');
-        if told.ok {
-            let _ =
-                writeln!(text, "{:INDENT$}{} {}", "", self.painted(Style::Good, "✓"), told.shows);
+        if report.ok {
+            let _ = writeln!(
+                text,
+                "{:INDENT$}{} {}",
+                "",
+                self.painted(Style::Good, "✓"),
+                report.result
+            );
         }
-        for failed in &told.failed {
+        for failed in &report.failed {
             for (number, line) in wrapped(failed, WIDTH - INDENT - 2).iter().enumerate() {
                 let mark =
                     if number == 0 { self.painted(Style::Bad, "✗") } else { " ".to_owned() };
@@ -99,8 +105,9 @@ impl Narration {
     /// The end of the demo, successful or not.
     pub(super) fn end(self, went_well: bool) -> String {
         if went_well {
-            let words = "Every check succeeded. The emulator is stopped and its folder is removed.";
-            format!("\n{}\n", self.painted(Style::Title, words))
+            let message =
+                "Every check succeeded. The emulator is stopped and its folder is removed.";
+            format!("\n{}\n", self.painted(Style::Title, message))
         } else {
             format!("\n{}\n", self.painted(Style::Bad, "A check failed."))
         }
@@ -126,14 +133,14 @@ impl Narration {
 }
 
 /// Requests with shortened digests and ids. Equal neighbours are shown once.
-fn shortened(asked: &[super::client::Asked]) -> Vec<(String, u16)> {
+fn shortened(sent: &[SentRequest]) -> Vec<(String, u16)> {
     let mut lines: Vec<(String, u16)> = Vec::new();
-    for asked in asked {
-        let parts = asked
+    for sent in sent {
+        let parts = sent
             .request
             .split(['?', '&'])
             .map(|part| part.split('/').map(short).collect::<Vec<_>>().join("/"));
-        let line = (parts.collect::<Vec<_>>().join("?"), asked.status);
+        let line = (parts.collect::<Vec<_>>().join("?"), sent.status);
         if lines.last() != Some(&line) {
             lines.push(line);
         }
@@ -180,32 +187,31 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::client::Asked;
+    use super::super::report::Claims;
     use super::super::story::Step;
-    use super::super::told::Claims;
     use super::*;
 
     #[test]
     fn a_step_as_people_see_it() {
-        let asked = |request: &str, status| Asked { request: request.to_owned(), status };
+        let request = |request: &str, status| SentRequest { request: request.to_owned(), status };
         let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
         let upload = "/v2/demo/hello/blobs/uploads/01234567-89ab-4def-8123-456789abcdef";
         let mut claims = Claims::default();
-        claims.see("message", "Access to Key Encryption Key is forbidden. View troubleshooting steps at https://aka.ms/acr/cmk. Key registry-key in vault local: the key is disabled");
-        claims.that(false, "a pull is answered 200 OK");
-        let asked = vec![
-            asked(&format!("PUT {upload}?digest={digest}"), 201),
-            asked("GET /v2/demo/hello/manifests/1", 403),
+        claims.detail("message", "Access to Key Encryption Key is forbidden. View troubleshooting steps at https://aka.ms/acr/cmk. Key registry-key in vault local: the key is disabled");
+        claims.check(false, "a pull is answered 200 OK");
+        let sent = vec![
+            request(&format!("PUT {upload}?digest={digest}"), 201),
+            request("GET /v2/demo/hello/manifests/1", 403),
         ];
-        let bad = claims.told(&Step::Refused.heading(), asked.clone(), String::new());
-        let good = Claims::default().told(&Step::Push.heading(), asked, "it is stored".to_owned());
+        let bad = claims.report(&Step::Refused.heading(), sent.clone(), String::new());
+        let good = Claims::default().report(&Step::Push.heading(), sent, "it is stored".to_owned());
 
         let narration = Narration::plain();
         let text = format!(
             "{}{}{}{}",
             narration.heading(6, 8, &Step::Refused.heading()),
-            narration.told(&bad),
-            narration.told(&good),
+            narration.report(&bad),
+            narration.report(&good),
             narration.end(false)
         );
 
@@ -218,11 +224,14 @@ mod tests {
         let digest = format!("sha256:{}", "0123456789abcdef".repeat(4));
         let command = format!("docker pull localhost:5000/demo/hello@{digest}");
         let mut claims = Claims::default();
-        claims.see("manifest", digest.as_str());
-        claims.invite(command.as_str());
+        claims.detail("manifest", digest.as_str());
+        claims.suggest(command.as_str());
 
-        let text =
-            Narration::plain().told(&claims.told(&Step::Push.heading(), Vec::new(), String::new()));
+        let text = Narration::plain().report(&claims.report(
+            &Step::Push.heading(),
+            Vec::new(),
+            String::new(),
+        ));
 
         assert!(text.contains(&format!(" {digest}\n")), "{text}");
         assert!(text.contains(&format!("Try it in another terminal:\n     {command}\n")), "{text}");
@@ -230,10 +239,10 @@ mod tests {
 
     #[test]
     fn only_a_terminal_gets_colour() {
-        let step = Claims::default().told(&Step::Push.heading(), Vec::new(), "stored".to_owned());
+        let step = Claims::default().report(&Step::Push.heading(), Vec::new(), "stored".to_owned());
 
-        assert!(Narration { colour: true }.told(&step).contains('\u{1b}'));
-        assert!(!Narration::plain().told(&step).contains('\u{1b}'));
+        assert!(Narration { colour: true }.report(&step).contains('\u{1b}'));
+        assert!(!Narration::plain().report(&step).contains('\u{1b}'));
     }
 
     proptest! {

@@ -67,7 +67,7 @@ async fn run(args: &DemoArgs, context: &Context) -> Result<Exit, CliError> {
         _ = terminate.recv() => return Ok(Exit::Of(143)),
     };
     let ended = tokio::select! {
-        told = tell(&emulator, args, context) => told.map(|well| if well { Exit::Fine } else { Exit::Failed }),
+        ended = run_steps(&emulator, args, context) => ended.map(|succeeded| if succeeded { Exit::Fine } else { Exit::Failed }),
         _ = interrupt.recv() => Ok(Exit::Of(130)),
         _ = terminate.recv() => Ok(Exit::Of(143)),
     };
@@ -75,18 +75,22 @@ async fn run(args: &DemoArgs, context: &Context) -> Result<Exit, CliError> {
     if !context.global.json
         && let Ok(exit @ (Exit::Fine | Exit::Failed)) = &ended
     {
-        let end = Narration::of_terminal().end(*exit == Exit::Fine);
+        let end = Narration::for_terminal().end(*exit == Exit::Fine);
         context.output.raw(end.as_bytes());
     }
     ended
 }
 
-/// Runs the demo. Returns false if a claim was false.
-async fn tell(emulator: &Sealyard, args: &DemoArgs, context: &Context) -> Result<bool, CliError> {
-    let narration = Narration::of_terminal();
+/// Runs all steps. Returns false if a claim was false.
+async fn run_steps(
+    emulator: &Sealyard,
+    args: &DemoArgs,
+    context: &Context,
+) -> Result<bool, CliError> {
+    let narration = Narration::for_terminal();
     let mut story =
-        Story::of(&emulator.registry_url(), emulator.endpoints().data_dir(), &context.hints)?;
-    let mut pace = Pace::of(args, context.global.json);
+        Story::new(&emulator.registry_url(), emulator.endpoints().data_dir(), &context.hints)?;
+    let mut pace = Pace::new(args, context.global.json);
     for (number, step) in Step::ALL.into_iter().enumerate() {
         if number > 0 {
             pace.wait(narration, context).await;
@@ -95,15 +99,15 @@ async fn tell(emulator: &Sealyard, args: &DemoArgs, context: &Context) -> Result
             let heading = narration.heading(number + 1, Step::ALL.len(), &step.heading());
             context.output.raw(heading.as_bytes());
         }
-        let told = story.take(step).await?;
+        let report = story.perform(step).await?;
         if context.global.json {
-            let mut line = serde_json::to_vec(&told).map_err(io::Error::from)?;
+            let mut line = serde_json::to_vec(&report).map_err(io::Error::from)?;
             line.push(b'\n');
             context.output.raw(&line);
         } else {
-            context.output.raw(narration.told(&told).as_bytes());
+            context.output.raw(narration.report(&report).as_bytes());
         }
-        if !told.ok {
+        if !report.ok {
             return Ok(false);
         }
     }
@@ -112,7 +116,7 @@ async fn tell(emulator: &Sealyard, args: &DemoArgs, context: &Context) -> Result
 
 impl Pace {
     /// Wait for Enter on a terminal.
-    fn of(args: &DemoArgs, json: bool) -> Self {
+    fn new(args: &DemoArgs, json: bool) -> Self {
         if json {
             Self::Nothing
         } else if args.auto {
@@ -154,28 +158,31 @@ fn lines() -> mpsc::Receiver<()> {
 mod tests {
     use serde_json::json;
 
-    use super::super::told::Told;
+    use super::super::report::StepReport;
     use super::super::{image, story};
     use super::*;
     use crate::cli::hints::Hints;
 
     /// Runs the demo, with an action before a step.
-    async fn told(before: Option<Step>, happens: impl AsyncFnOnce(&Sealyard)) -> Vec<Told> {
+    async fn run_with(
+        before: Option<Step>,
+        action: impl AsyncFnOnce(&Sealyard),
+    ) -> Vec<StepReport> {
         let emulator = Sealyard::builder().ephemeral().start().await.unwrap();
         let data_dir = emulator.endpoints().data_dir().to_owned();
         let mut story = {
             let hints = Hints::new(Some(&"sealyard".into()), None);
-            Story::of(&emulator.registry_url(), &data_dir, &hints).unwrap()
+            Story::new(&emulator.registry_url(), &data_dir, &hints).unwrap()
         };
-        let mut happens = Some(happens);
-        let mut steps: Vec<Told> = Vec::new();
+        let mut action = Some(action);
+        let mut steps: Vec<StepReport> = Vec::new();
         for step in Step::ALL {
             if before == Some(step)
-                && let Some(happens) = happens.take()
+                && let Some(action) = action.take()
             {
-                happens(&emulator).await;
+                action(&emulator).await;
             }
-            steps.push(story.take(step).await.unwrap());
+            steps.push(story.perform(step).await.unwrap());
             if !steps.last().unwrap().ok {
                 break;
             }
@@ -185,9 +192,9 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn every_claim_is_true() {
-        let steps = told(None, async |_| ()).await;
+        let steps = run_with(None, async |_| ()).await;
 
-        let failed: Vec<&Told> = steps.iter().filter(|step| !step.ok).collect();
+        let failed: Vec<&StepReport> = steps.iter().filter(|step| !step.ok).collect();
         assert!(failed.is_empty(), "{failed:?}");
         assert_eq!(steps.len(), Step::ALL.len());
         let refused = serde_json::to_value(&steps[5]).unwrap();
@@ -207,7 +214,7 @@ mod tests {
             emulator.app().faults.add(rule, emulator.app().owner()).await.unwrap();
         };
         for broken in Step::ALL {
-            let steps = told(Some(broken), async |emulator| {
+            let steps = run_with(Some(broken), async |emulator| {
                 let vault = emulator.vault().unwrap();
                 match broken {
                     Step::Registry | Step::Rotate => fault(emulator, "keys/wrapKey").await,

@@ -25,7 +25,7 @@ pub(super) struct Searched {
 }
 
 impl Windows {
-    pub(super) fn of(secrets: &[&[u8]]) -> Self {
+    pub(super) fn new(secrets: &[&[u8]]) -> Self {
         let windows = secrets.iter().flat_map(|secret| secret.array_windows::<WINDOW>());
         Self(
             windows
@@ -40,7 +40,7 @@ impl Windows {
     }
 
     /// Whether these bytes contain a window.
-    pub(super) fn are_in(&self, bytes: &[u8]) -> bool {
+    pub(super) fn occur_in(&self, bytes: &[u8]) -> bool {
         bytes.array_windows::<WINDOW>().any(|window| self.0.contains(window))
     }
 
@@ -56,7 +56,7 @@ impl Windows {
             };
             searched.files += 1;
             searched.bytes += bytes.len() as u64;
-            if self.are_in(&bytes) {
+            if self.occur_in(&bytes) {
                 let path = path.strip_prefix(folder).unwrap_or(&path);
                 searched.hits.push(path.display().to_string());
             }
@@ -92,8 +92,8 @@ mod tests {
         fs::write(folder.path().join("deep/file"), b"xyz an annotation that says so").unwrap();
         fs::write(folder.path().join("zeros"), [0; 100]).unwrap();
 
-        let there = Windows::of(&[b"some words and an annotation that says"]);
-        let not_there = Windows::of(&[b"something else altogether", &[0; 100]]);
+        let there = Windows::new(&[b"some words and an annotation that says"]);
+        let not_there = Windows::new(&[b"something else altogether", &[0; 100]]);
 
         assert_eq!(there.search(folder.path()).unwrap().hits, ["deep/file"]);
         let searched = not_there.search(folder.path()).unwrap();

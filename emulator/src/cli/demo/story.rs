@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::client::{Answer, Requests};
 use super::image::Image;
+use super::report::{Claims, Heading, StepReport};
 use super::search::{Windows, files_below};
-use super::told::{Claims, Heading, Told};
 use crate::cli::error::CliError;
 use crate::cli::hints::{CommandLine, Hint, Hints};
 use crate::cli::output::{bytes, count};
@@ -66,7 +66,7 @@ impl Step {
     ];
 
     pub(super) fn heading(self) -> Heading {
-        let (step, title, words) = match self {
+        let (step, title, text) = match self {
             Self::Registry => (
                 "registry",
                 "Create a registry with its own key",
@@ -108,26 +108,26 @@ impl Step {
                 "The image is available again. The demo pulls each part and compares it with the pushed one.",
             ),
         };
-        Heading { step, title, words }
+        Heading { step, title, text }
     }
 }
 
 impl Story {
     /// The demo on the emulator at `base`, whose data is in `data_dir`. The hints are for the program as it was called.
-    pub(super) fn of(base: &str, data_dir: &Path, hints: &Hints) -> Result<Self, CliError> {
+    pub(super) fn new(base: &str, data_dir: &Path, hints: &Hints) -> Result<Self, CliError> {
         Ok(Self {
             hints: hints.only_at(base),
             login_server: String::new(),
-            requests: Requests::to(base)?,
+            requests: Requests::new(base)?,
             image: Image::make()?,
             data_dir: data_dir.to_owned(),
         })
     }
 
     /// Performs a step, and reports it.
-    pub(super) async fn take(&mut self, step: Step) -> Result<Told, CliError> {
+    pub(super) async fn perform(&mut self, step: Step) -> Result<StepReport, CliError> {
         let mut claims = Claims::default();
-        let shows = match step {
+        let result = match step {
             Step::Registry => self.registry(&mut claims).await,
             Step::Push => self.push(&mut claims).await,
             Step::Search => self.search(&mut claims).await,
@@ -138,27 +138,27 @@ impl Story {
             Step::Pull => self.pull(&mut claims).await,
         }?;
         for command in self.to_try(step) {
-            claims.invite(command);
+            claims.suggest(command);
         }
-        Ok(claims.told(&step.heading(), self.requests.take_asked(), shows))
+        Ok(claims.report(&step.heading(), self.requests.take_sent(), result))
     }
 
     /// Commands that show the same in another terminal, while the demo waits.
     fn to_try(&self, step: Step) -> Vec<String> {
         let registry = REGISTRY;
         let pull = || format!("docker pull {}/{REPOSITORY}:1", self.login_server);
-        let of = |hint: Hint<'_>| self.hints.line(&hint);
+        let line = |hint: Hint<'_>| self.hints.line(&hint);
         match step {
-            Step::Registry => vec![of(Hint::Status)],
-            Step::Push => vec![of(Hint::ImageList { registry })],
+            Step::Registry => vec![line(Hint::Status)],
+            Step::Push => vec![line(Hint::ImageList { registry })],
             Step::Search => {
                 let files = self.data_dir.join("files");
                 vec![format!("find {} -type f", CommandLine::default().word(files))]
             }
-            Step::Rotate => vec![of(Hint::KeyList { registry })],
-            Step::Revoke => vec![of(Hint::Doctor)],
-            Step::Refused => vec![pull(), of(Hint::Health { registry })],
-            Step::Restore => vec![of(Hint::Health { registry })],
+            Step::Rotate => vec![line(Hint::KeyList { registry })],
+            Step::Revoke => vec![line(Hint::Doctor)],
+            Step::Refused => vec![pull(), line(Hint::Health { registry })],
+            Step::Restore => vec![line(Hint::Health { registry })],
             Step::Pull => vec![pull()],
         }
     }
@@ -168,24 +168,25 @@ impl Story {
         let reply = answer.json();
         let made = &reply["registry"];
         let (url, key) = (text(&made["url"]), text(&made["key"]["versionedKeyIdentifier"]));
-        claims.that(answer.status == 201, format!("the creation is answered {}", answer.status));
-        claims.that(made["state"] == "active", format!("the registry is {}", text(&made["state"])));
-        claims.that(made["encryption"] == "enabled", "it has no customer-managed key");
-        claims.that(
+        claims.check(answer.status == 201, format!("the creation is answered {}", answer.status));
+        claims
+            .check(made["state"] == "active", format!("the registry is {}", text(&made["state"])));
+        claims.check(made["encryption"] == "enabled", "it has no customer-managed key");
+        claims.check(
             made["key"]["keyRotationEnabled"] == true,
             "the registry does not rotate automatically",
         );
-        claims.that(key.contains("/keys/"), "the registry has no key version in use");
-        claims.that(!url.is_empty(), "the registry has no address");
+        claims.check(key.contains("/keys/"), "the registry has no key version in use");
+        claims.check(!url.is_empty(), "the registry has no address");
         if !url.is_empty() {
             self.requests.use_registry(&url);
         }
         self.login_server = text(&made["loginServer"]);
-        claims.see("registry", self.login_server.as_str());
-        claims.see("key", text(&made["key"]["keyIdentifier"]));
-        claims.see("version", last_part(&key));
-        claims.see("identity", text(&made["userAssignedIdentities"][0]["name"]));
-        claims.see("data", self.data_dir.display().to_string());
+        claims.detail("registry", self.login_server.as_str());
+        claims.detail("key", text(&made["key"]["keyIdentifier"]));
+        claims.detail("version", last_part(&key));
+        claims.detail("identity", text(&made["userAssignedIdentities"][0]["name"]));
+        claims.detail("data", self.data_dir.display().to_string());
         Ok("the registry is active, under a key in a vault".to_owned())
     }
 
@@ -193,15 +194,17 @@ impl Story {
         let image = self.image.clone();
         for blob in &image.blobs {
             let answer = self.requests.push(REPOSITORY, blob).await?;
-            claims
-                .that(answer.status == 201, format!("{} is answered {}", blob.what, answer.status));
-            claims.see("blob", format!("{}, {}", blob.what, bytes(blob.bytes.len() as u64)));
-            claims.see("", blob.digest.as_str());
+            claims.check(
+                answer.status == 201,
+                format!("{} is answered {}", blob.what, answer.status),
+            );
+            claims.detail("blob", format!("{}, {}", blob.what, bytes(blob.bytes.len() as u64)));
+            claims.detail("", blob.digest.as_str());
         }
         let answer = self.requests.put_manifest(MANIFEST, &image.manifest).await?;
-        claims.that(answer.status == 201, format!("the manifest is answered {}", answer.status));
+        claims.check(answer.status == 201, format!("the manifest is answered {}", answer.status));
         let digest = Digest::of(Algorithm::Sha256, &image.manifest);
-        claims.see("manifest", digest.as_str());
+        claims.detail("manifest", digest.as_str());
         let sent = bytes(image.len() as u64);
         Ok(format!(
             "{sent} in {} are stored durably",
@@ -212,23 +215,23 @@ impl Story {
     async fn search(&mut self, claims: &mut Claims) -> Result<String, CliError> {
         let (image, folder) = (self.image.clone(), self.data_dir.clone());
         let work = tokio::task::spawn_blocking(move || {
-            let windows = Windows::of(&image.secrets());
+            let windows = Windows::new(&image.secrets());
             let searched = windows.search(&folder)?;
-            let control = image.secrets().iter().all(|secret| windows.are_in(secret));
+            let control = image.secrets().iter().all(|secret| windows.occur_in(secret));
             Ok::<_, std::io::Error>((windows.count(), searched, control))
         });
         let (windows, searched, control) = work.await.map_err(std::io::Error::other)??;
-        claims.that(control, "the search does not find the image in a plain copy");
-        claims.that(searched.files > 0, "there is no file to search");
-        claims.that(searched.hits.is_empty(), format!("found in {}", searched.hits.join(", ")));
-        claims.see("windows", format!("{windows} of 16 bytes each"));
-        claims.see(
+        claims.check(control, "the search does not find the image in a plain copy");
+        claims.check(searched.files > 0, "there is no file to search");
+        claims.check(searched.hits.is_empty(), format!("found in {}", searched.hits.join(", ")));
+        claims.detail("windows", format!("{windows} of 16 bytes each"));
+        claims.detail(
             "searched",
             format!("{}, {}", count(searched.files, "file"), bytes(searched.bytes)),
         );
-        claims.see("found", format!("in {}", count(searched.hits.len() as u64, "file")));
+        claims.detail("found", format!("in {}", count(searched.hits.len() as u64, "file")));
         if control {
-            claims.see("control", "found in a plain copy, by the same search");
+            claims.detail("control", "found in a plain copy, by the same search");
         }
         Ok("the disk reveals no part of the image".to_owned())
     }
@@ -240,33 +243,35 @@ impl Story {
         let after = self.sealed_files()?;
         let rotation = &reply["rotation"];
         let (from, to) = (last_part(&text(&rotation["from"])), last_part(&text(&rotation["to"])));
-        claims.that(answer.status == 200, format!("the rotation is answered {}", answer.status));
-        claims.that(!to.is_empty() && from != to, "the registry still uses the old version");
-        claims
-            .that(reply["state"] == "active", format!("the registry is {}", text(&reply["state"])));
-        claims.that(!before.is_empty() && before == after, "a sealed file was changed");
-        claims.see("from", from);
-        claims.see("to", to);
+        claims.check(answer.status == 200, format!("the rotation is answered {}", answer.status));
+        claims.check(!to.is_empty() && from != to, "the registry still uses the old version");
+        claims.check(
+            reply["state"] == "active",
+            format!("the registry is {}", text(&reply["state"])),
+        );
+        claims.check(!before.is_empty() && before == after, "a sealed file was changed");
+        claims.detail("from", from);
+        claims.detail("to", to);
         let wrapped = count(rotation["dataKeys"].as_u64().unwrap_or_default(), "data key");
         let calls = count(rotation["vaultCalls"].as_u64().unwrap_or_default(), "vault call");
-        claims.see("rewrapped", format!("{wrapped} in {calls}"));
-        claims.see("unchanged", count(after.len() as u64, "sealed file"));
+        claims.detail("rewrapped", format!("{wrapped} in {calls}"));
+        claims.detail("unchanged", count(after.len() as u64, "sealed file"));
         Ok("a new version is in use, and no sealed file was changed".to_owned())
     }
 
     async fn revoke(&mut self, claims: &mut Claims) -> Result<String, CliError> {
         let answer = self.requests.post(REVOKE, &json!({ "by": "policy" })).await?;
         let reply = answer.json();
-        claims.that(answer.status == 200, format!("the revocation is answered {}", answer.status));
-        claims.that(
+        claims.check(answer.status == 200, format!("the revocation is answered {}", answer.status));
+        claims.check(
             reply["state"] == "unavailable",
             format!("the registry is {}", text(&reply["state"])),
         );
-        claims.that(
+        claims.check(
             reply["cause"] == "policyRemoved",
             format!("the cause is {}", text(&reply["cause"])),
         );
-        claims.see("state", format!("{} ({})", text(&reply["state"]), text(&reply["cause"])));
+        claims.detail("state", format!("{} ({})", text(&reply["state"]), text(&reply["cause"])));
         Ok("the registry has seen the change, and is unavailable".to_owned())
     }
 
@@ -286,26 +291,29 @@ impl Story {
                 && error["code"] == "DENIED"
                 && error["detail"]["cause"] == "policyRemoved"
                 && text(&error["message"]).starts_with(REFUSAL_SENTENCE);
-            claims.that(is_refused, format!("{what} is answered {}", answer.status));
+            claims.check(is_refused, format!("{what} is answered {}", answer.status));
         }
-        claims.that(health.status == 200, format!("health is answered {}", health.status));
+        claims.check(health.status == 200, format!("health is answered {}", health.status));
         let error = &pull.json()["errors"][0];
-        claims.see("client", status_line(&pull));
-        claims.see("code", text(&error["code"]));
-        claims.see("message", text(&error["message"]));
-        claims.see("cause", text(&error["detail"]["cause"]));
-        claims.see("health", status_line(&health));
+        claims.detail("client", status_line(&pull));
+        claims.detail("code", text(&error["code"]));
+        claims.detail("message", text(&error["message"]));
+        claims.detail("cause", text(&error["detail"]["cause"]));
+        claims.detail("health", status_line(&health));
         Ok("every read and every write is refused, with the cause".to_owned())
     }
 
     async fn restore(&mut self, claims: &mut Claims) -> Result<String, CliError> {
         let answer = self.requests.post(RESTORE, &json!({})).await?;
         let reply = answer.json();
-        claims.that(answer.status == 200, format!("the restoration is answered {}", answer.status));
-        claims.that(reply["restored"] == json!(["policy"]), "nothing was restored");
         claims
-            .that(reply["state"] == "active", format!("the registry is {}", text(&reply["state"])));
-        claims.see("state", text(&reply["state"]));
+            .check(answer.status == 200, format!("the restoration is answered {}", answer.status));
+        claims.check(reply["restored"] == json!(["policy"]), "nothing was restored");
+        claims.check(
+            reply["state"] == "active",
+            format!("the registry is {}", text(&reply["state"])),
+        );
+        claims.detail("state", text(&reply["state"]));
         Ok("the registry can use its key again".to_owned())
     }
 
@@ -313,13 +321,13 @@ impl Story {
         let image = self.image.clone();
         let pulled = self.requests.get(MANIFEST).await?;
         if is_as_pushed(claims, "the manifest", &pulled, &image.manifest) {
-            claims.see("manifest", "identical");
+            claims.detail("manifest", "identical");
         }
         for blob in &image.blobs {
             let path = format!("/v2/{REPOSITORY}/blobs/{}", blob.digest);
             let pulled = self.requests.get(&path).await?;
             if is_as_pushed(claims, blob.what, &pulled, &blob.bytes) {
-                claims.see("blob", format!("{}: identical", blob.what));
+                claims.detail("blob", format!("{}: identical", blob.what));
             }
         }
         Ok(format!("{} are identical to the pushed image", bytes(image.len() as u64)))
@@ -339,8 +347,8 @@ impl Story {
 /// Claims that the pulled content equals the pushed content, and returns whether it does.
 fn is_as_pushed(claims: &mut Claims, what: &str, pulled: &Answer, pushed: &[u8]) -> bool {
     let is_same = pulled.body == pushed;
-    claims.that(pulled.status == 200, format!("{what} is answered {}", pulled.status));
-    claims.that(is_same, format!("{what} differs from the pushed one"));
+    claims.check(pulled.status == 200, format!("{what} is answered {}", pulled.status));
+    claims.check(is_same, format!("{what} differs from the pushed one"));
     is_same
 }
 

@@ -2,25 +2,27 @@
 
 use serde::Serialize;
 
-use super::client::Asked;
+use super::client::SentRequest;
 
 /// The report of one step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Told {
+pub(super) struct StepReport {
     /// Its name, for programs.
     pub(super) step: &'static str,
     /// Its title, for people.
     #[serde(skip)]
     pub(super) title: &'static str,
-    /// Its subject, for people.
+    /// Its introduction, for people.
     #[serde(skip)]
-    pub(super) words: &'static str,
+    pub(super) text: &'static str,
     /// The requests that were sent.
-    pub(super) asked: Vec<Asked>,
+    #[serde(rename = "asked")]
+    pub(super) sent: Vec<SentRequest>,
     /// The status of the last request.
     pub(super) status: Option<u16>,
     /// The result, as a sentence.
-    pub(super) shows: String,
+    #[serde(rename = "shows")]
+    pub(super) result: String,
     /// Further details: names and values.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) details: Vec<(&'static str, String)>,
@@ -44,31 +46,36 @@ pub(super) struct Claims {
 
 impl Claims {
     /// A command for another terminal.
-    pub(super) fn invite(&mut self, command: impl Into<String>) {
+    pub(super) fn suggest(&mut self, command: impl Into<String>) {
         self.to_try.push(command.into());
     }
 
     /// Checks a claim; `otherwise` describes the failure.
-    pub(super) fn that(&mut self, holds: bool, otherwise: impl Into<String>) {
-        if !holds {
+    pub(super) fn check(&mut self, is_true: bool, otherwise: impl Into<String>) {
+        if !is_true {
             self.failed.push(otherwise.into());
         }
     }
 
     /// Adds a detail.
-    pub(super) fn see(&mut self, name: &'static str, value: impl Into<String>) {
+    pub(super) fn detail(&mut self, name: &'static str, value: impl Into<String>) {
         self.details.push((name, value.into()));
     }
 
     /// The report of the step.
-    pub(super) fn told(self, of: &Heading, asked: Vec<Asked>, shows: String) -> Told {
-        Told {
-            step: of.step,
-            title: of.title,
-            words: of.words,
-            status: asked.last().map(|asked| asked.status),
-            asked,
-            shows,
+    pub(super) fn report(
+        self,
+        heading: &Heading,
+        sent: Vec<SentRequest>,
+        result: String,
+    ) -> StepReport {
+        StepReport {
+            step: heading.step,
+            title: heading.title,
+            text: heading.text,
+            status: sent.last().map(|request| request.status),
+            sent,
+            result,
             details: self.details,
             to_try: self.to_try,
             ok: self.failed.is_empty(),
@@ -82,5 +89,5 @@ impl Claims {
 pub(super) struct Heading {
     pub(super) step: &'static str,
     pub(super) title: &'static str,
-    pub(super) words: &'static str,
+    pub(super) text: &'static str,
 }
