@@ -94,6 +94,6 @@ pub use self::rows::{
     Attributes, ManifestRow, NewTaskRun, ObjectRow, RingRow, Stats, TagRow, TaskRunRow, UploadRow,
 };
 pub use self::uploads::HeldByUploads;
-pub use self::walk::{StoredObject, WalkPage, WalkPlace};
+pub use self::walk::{StoredObject, WalkPlace};
 #[cfg(test)]
 pub use azure_emulator_core::durable::Durability;
