@@ -278,8 +278,10 @@ fn referrers_may_precede_and_outlive_their_subject() {
         Manifest { subject: Some("sha256:m".to_owned()), ..manifest("sha256:sig", &[]) };
     let referrers =
         || test.store.referrers(&REGISTRY, &repository_of("app"), &digest("sha256:m")).unwrap();
-    let expected =
-        rows::Referrer { digest: digest("sha256:sig"), artifact_type: Some("application/x".to_owned()) };
+    let expected = rows::Referrer {
+        digest: digest("sha256:sig"),
+        artifact_type: Some("application/x".to_owned()),
+    };
 
     test.put("app", &signature);
     assert_eq!(referrers(), std::slice::from_ref(&expected));

@@ -163,7 +163,7 @@ impl TestStore {
         self.store.delete_tag(&REGISTRY, &repository_of(repository), &tag(text)).unwrap()
     }
 
-    pub(super) fn repository(&self, repository: &str) -> Option<RepositoryRow> {
+    pub(super) fn repository(&self, repository: &str) -> Option<rows::RepositoryRow> {
         self.store.repository(&REGISTRY, &repository_of(repository)).unwrap()
     }
 
