@@ -33,6 +33,7 @@ pub use self::access_name::AccessName;
 pub use self::action::{Action, Actions};
 pub use self::admin::{AccessSettings, AdminCredentials};
 pub use self::authenticator::Authenticator;
+#[cfg(feature = "internals")]
 pub use self::caller::{Audience, Caller};
 pub use self::credentials::{Credentials, TokenGrant};
 pub use self::directory::{Directory, NoDirectory, VerifiedPrincipal};
