@@ -1,8 +1,9 @@
 //! Rows and sealed objects of the registry: the only place that knows the file system.
 //!
 //! Sealed bytes are objects with random ids; rows map digests to objects, and repositories to the digests that they
-//! show. `objects/` is the boundary below which an engine keeps the objects: files of the data folder. The domain
-//! (`registry/`) calls this from blocking threads. Names pass between the two as the types of [`crate::names`]. The fields of a
+//! show. `objects/` and `row_engine/` are the boundaries below which engines keep both: the files and the journal of the
+//! data folder. The domain (`registry/`) calls this from blocking threads. Names pass between the two as the types of
+//! [`crate::names`]. The fields of a
 //! row are texts, because they are the format on disk, and a row whose key has a part that is not a valid name is damaged.
 //!
 //! Invariants that hold at any moment, also after a kill: a row never names an object that was not durable before it, unless

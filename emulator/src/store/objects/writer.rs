@@ -7,10 +7,10 @@ use std::sync::Arc;
 use super::Finished;
 use crate::store::error::StoreError;
 
-/// The one writer of an object. No reader sees the object before [`ObjectWriter::finish`].
+/// The one writer of an object. No reader sees the object before `finish`.
 ///
 /// The call that made the writer decides whether the object stays when the writer is dropped: see
-/// [`Objects`](super::Objects) and [`Continue`](super::Continue).
+/// `Objects` and `Continue`.
 pub struct ObjectWriter(Box<dyn WriteObject>);
 
 /// Sends the bytes that an object has so far to durable storage, from any thread, while its writer goes on.
@@ -34,7 +34,7 @@ impl ObjectWriter {
         Self(Box::new(object))
     }
 
-    /// Makes [`ObjectWriter::finish`] shorter, if the engine can sync early. It is a hint: its success is not needed, and
+    /// Makes `finish` shorter, if the engine can sync early. It is a hint: its success is not needed, and
     /// `finish` reports earlier errors.
     pub fn early_sync(&self) -> io::Result<Option<EarlySync>> {
         self.0.early_sync()
