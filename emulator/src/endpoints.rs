@@ -37,7 +37,7 @@ impl Endpoints {
             login_server: login_server(registry),
             azure: vault.azure_url(),
             vault: vault.vault_url(),
-            login: vault.login_url(),
+            login: Some(vault.login_url()),
             ca,
             owner_secret: vault.owner_secret_file().map(Path::to_owned),
             data_dir: data_dir.to_owned(),

@@ -45,7 +45,7 @@ impl Store {
         repository: &RepositoryName,
         digest: &Digest,
         upload_id: UploadId,
-        object: ObjectRow,
+        object: &ObjectRow,
         writer: ObjectWriter,
     ) -> Result<(), StoreError> {
         let _claim = self.claims.claim(object.file);
@@ -57,7 +57,7 @@ impl Store {
             finished => finished?,
         };
         let inserted = self.database.transact(|view| {
-            let replaced = insert_blob(view, registry, repository, digest, upload_id, &object)?;
+            let replaced = insert_blob(view, registry, repository, digest, upload_id, object)?;
             view.attach(&finished);
             Ok(replaced)
         });

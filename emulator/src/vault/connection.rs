@@ -231,8 +231,8 @@ impl VaultConnection {
     }
 
     /// The base URL of the issuer of tokens.
-    pub fn login_url(&self) -> Option<String> {
-        Some(trimmed(&self.authority))
+    pub fn login_url(&self) -> String {
+        trimmed(&self.authority)
     }
 }
 

@@ -60,7 +60,7 @@ fn a_finished_object_is_read_in_ranges_and_listed(objects: &dyn Objects) {
 fn an_object_is_invisible_before_it_is_finished(objects: &dyn Objects) {
     let id = FileId::random();
     let mut writer = objects.create(id).unwrap();
-    writer.write_all(&[7; LONG]).unwrap();
+    writer.write_all(&vec![7; LONG]).unwrap();
     if let Some(sync) = writer.early_sync().unwrap() {
         sync.run();
     }
@@ -163,13 +163,13 @@ fn an_unfinished_object_is_continued(open: &dyn Fn() -> Box<dyn Objects>) {
 
     assert_eq!(content(&again.open(id).unwrap()), b"begin and end");
     assert_eq!(continuing.unfinished_len(id).unwrap(), None);
-    is_unknown(continuing.resume(id, 0));
-    is_unknown(continuing.open_unfinished(id));
+    is_unknown(&continuing.resume(id, 0));
+    is_unknown(&continuing.open_unfinished(id));
     let removed = FileId::random();
     let writer = continuing.begin(removed).unwrap();
     continuing.remove_unfinished(removed).unwrap();
     continuing.remove_unfinished(removed).unwrap();
-    is_unknown(writer.finish());
+    is_unknown(&writer.finish());
 }
 
 fn a_finished_object_is_unfinished_again(objects: &dyn Objects) {
@@ -231,10 +231,10 @@ fn listed(objects: &dyn Objects) -> Vec<FileId> {
 
 fn is_absent(objects: &dyn Objects, id: FileId) {
     assert_eq!(objects.look(id).unwrap(), Presence::Missing);
-    is_unknown(objects.open(id));
+    is_unknown(&objects.open(id));
     assert!(!listed(objects).contains(&id));
 }
 
-fn is_unknown<T>(result: Result<T, StoreError>) {
+fn is_unknown<T>(result: &Result<T, StoreError>) {
     assert!(matches!(result, Err(StoreError::NotFound(_))));
 }

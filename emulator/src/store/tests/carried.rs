@@ -138,7 +138,7 @@ fn only_files_up_to_the_limit_are_in_the_journal() {
             created: 5,
             sealed_len: None,
         };
-        test.publish("app", name, &upload, object, file).unwrap();
+        test.publish("app", name, &upload, &object, file).unwrap();
         journal_holds(&test.path(), &content[..100])
     };
 

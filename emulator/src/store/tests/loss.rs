@@ -151,7 +151,7 @@ fn a_blob_whose_row_is_only_in_the_journal_is_intact_after_a_restart() {
     let blob = object(upload.file, "sha256:a", 1);
 
     test.store.database.durable().simulate_index_failure();
-    let failed = test.publish("app", "sha256:a", &upload, blob, file);
+    let failed = test.publish("app", "sha256:a", &upload, &blob, file);
     let test = test.reopened();
 
     assert!(failed.is_err());

@@ -120,7 +120,7 @@ fn a_cancelled_upload_cannot_be_published_and_leaves_no_file() {
     assert!(!test.store.remove_upload(&REGISTRY, id_of(&upload)).unwrap());
 
     let object = object(upload.file, "x", 5);
-    let result = test.publish("app", "sha256:a", &upload, object, file);
+    let result = test.publish("app", "sha256:a", &upload, &object, file);
 
     assert!(matches!(result, Err(StoreError::UnknownUpload)), "{result:?}");
     assert!(test.files().is_empty());
@@ -436,7 +436,7 @@ fn a_full_disk_refuses_new_content_and_serves_reads_and_deletions_from_the_reser
     let simulate = |disk| test.store.disk_space().simulate(disk);
     let publish = |writer: ObjectWriter| {
         let object = object(upload.file, "sha256:c", 0);
-        test.publish("app", "sha256:c", &upload, object, writer)
+        test.publish("app", "sha256:c", &upload, &object, writer)
     };
 
     simulate(SimulatedDisk::UsedUp);

@@ -156,7 +156,7 @@ fn a_deletion_interrupted_by_a_kill_is_resumed() {
     );
 
     let test = test.reopened();
-    assert_eq!(test.store.leaving().unwrap(), [REGISTRY.clone()]);
+    assert_eq!(test.store.leaving().unwrap(), std::slice::from_ref(&*REGISTRY));
     for _ in 0..2 {
         test.store.empty_leaving(&REGISTRY).unwrap();
     }

@@ -81,7 +81,7 @@ impl TestStore {
         repository: &str,
         label: &str,
         upload: &UploadRow,
-        object: ObjectRow,
+        object: &ObjectRow,
         writer: ObjectWriter,
     ) -> Result<(), StoreError> {
         let (repository, digest) = (repository_of(repository), digest(label));
@@ -93,7 +93,7 @@ impl TestStore {
         let (upload, mut writer) = self.upload(repository, now);
         writer.write_all(label.as_bytes()).unwrap();
         let object = object(upload.file, label, now);
-        self.publish(repository, label, &upload, object, writer).unwrap();
+        self.publish(repository, label, &upload, &object, writer).unwrap();
     }
 
     pub(super) fn put(&self, repository: &str, manifest: &Manifest) -> Put {

@@ -47,7 +47,7 @@ impl Content {
                 created: parts.clock.unix_now(),
                 sealed_len: Some(finished.file_len),
             };
-            match parts.store.publish_blob(&parts.name, &repository, &named, id, object, writer) {
+            match parts.store.publish_blob(&parts.name, &repository, &named, id, &object, writer) {
                 // It expired while its last bytes arrived.
                 Err(StoreError::UnknownUpload) => Err(Error::UploadUnknown(id)),
                 published => Ok(published?),

@@ -72,7 +72,7 @@ impl FolderObjects {
 impl Objects for FolderObjects {
     fn create(&self, id: FileId) -> Result<ObjectWriter, StoreError> {
         let path = self.layout.new_file(id);
-        FileWriter::create(&self.layout, self.durability, id, path, AfterDrop::Removed)
+        FileWriter::create(&self.layout, self.durability, id, &path, AfterDrop::Removed)
     }
 
     fn continuing(&self) -> Option<&dyn Continue> {

@@ -15,7 +15,7 @@ use crate::store::objects::{Continue, ObjectReader, ObjectWriter};
 impl Continue for FolderObjects {
     fn begin(&self, id: FileId) -> Result<ObjectWriter, StoreError> {
         let path = self.layout.upload(id);
-        FileWriter::create(&self.layout, self.durability, id, path, AfterDrop::Unfinished)
+        FileWriter::create(&self.layout, self.durability, id, &path, AfterDrop::Unfinished)
     }
 
     fn open_unfinished(&self, id: FileId) -> Result<ObjectReader, StoreError> {
@@ -31,7 +31,7 @@ impl Continue for FolderObjects {
         file.set_len(len)?;
         file.seek(SeekFrom::Start(len))?;
         let after_drop = AfterDrop::Unfinished;
-        Ok(FileWriter::new(&self.layout, self.durability, id, file, after_drop))
+        Ok(FileWriter::for_file(&self.layout, self.durability, id, file, after_drop))
     }
 
     fn unfinished_len(&self, id: FileId) -> Result<Option<u64>, StoreError> {

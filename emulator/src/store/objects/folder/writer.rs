@@ -43,18 +43,18 @@ impl FileWriter {
         layout: &Layout,
         durability: Durability,
         id: FileId,
-        from: PathBuf,
+        from: &Path,
         after_drop: AfterDrop,
     ) -> Result<ObjectWriter, StoreError> {
         if layout.file(id).try_exists()? {
             return Err(io::Error::from(io::ErrorKind::AlreadyExists).into());
         }
-        let file = create_private(&from)?;
-        Ok(Self::new(layout, durability, id, file, after_drop))
+        let file = create_private(from)?;
+        Ok(Self::for_file(layout, durability, id, file, after_drop))
     }
 
     /// The writer of an open file under its temporary name.
-    pub(super) fn new(
+    pub(super) fn for_file(
         layout: &Layout,
         durability: Durability,
         id: FileId,
