@@ -128,7 +128,7 @@ impl KeyId {
     }
 
     /// The identifier that the key would have in Azure's public cloud.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "internals"))]
     pub fn public_identifier(&self) -> String {
         let key = format!("https://{}.vault.azure.net/keys/{}", self.vault, self.name);
         match &self.version {

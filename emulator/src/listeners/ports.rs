@@ -227,7 +227,7 @@ impl fmt::Debug for Ports {
 }
 
 fn port_change(port: u16) -> Change {
-    Change { port: Some(Some(port)), ..Change::default() }
+    Change { port: Some(port), ..Change::default() }
 }
 
 /// The ports to try, in order: the last one, then those after `local`'s that no other registry claims.

@@ -47,7 +47,7 @@ pub struct Change {
     /// Whether pulling needs no login.
     pub anonymous_pull: Option<bool>,
     /// The port that it last had.
-    pub port: Option<Option<u16>>,
+    pub port: Option<u16>,
 }
 
 impl Change {
@@ -166,7 +166,7 @@ impl Registries {
         new.anonymous = change.anonymous.unwrap_or(new.anonymous);
         new.strict = change.strict.unwrap_or(new.strict);
         new.no_bypass = change.no_bypass.unwrap_or(new.no_bypass);
-        new.port = change.port.unwrap_or(new.port);
+        new.port = change.port.or(new.port);
         if new == *old {
             registry.set_access(change.admin_enabled, change.anonymous_pull).await?;
             return Ok(registry);

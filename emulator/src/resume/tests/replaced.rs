@@ -166,7 +166,7 @@ async fn a_newer_change_of_a_registry_ends_its_waiting_updates_and_rotations() {
     emulator.create_registry("other").await.unwrap();
 
     let intents = leave(&emulator, Kind::UpdateRegistry, steps.clone()).await;
-    let port = Change { port: Some(None), ..Change::default() };
+    let port = Change { port: Some(5123), ..Change::default() };
     registries.change(&name("team1"), port).await.unwrap();
     let after_port = intents.unfinished().len();
     let tags = Change { tags: Some(Tags::default()), ..Change::default() };
