@@ -7,7 +7,7 @@
 //! lost. A manifest brings its blobs into the same repository.
 //!
 //! Small files that rows name are read as well, if the damaged journal may have held the only copy of their content
-//! (`named.rs`).
+//! (`named_files.rs`).
 //!
 //! Nothing is deleted. A file that cannot be recovered is put into quarantine and named in [`Recovered`], so that a
 //! later repair can try again, for instance when the vault allows it. Each use of a key is audited as always.

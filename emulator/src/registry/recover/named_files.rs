@@ -1,6 +1,6 @@
 //! Checks small files that rows name, after damage of the journal: it may have held the only copy of their content.
 //!
-//! A push of a small object waits for no sync of its file (`store/carried.rs`). A power cut can lose the file, and then the next
+//! A push of a small object waits for no sync of its file (`store/objects/folder/carried.rs`). A power cut can lose the file, and then the next
 //! start restores it from the journal, unless its record there is damaged. Only the content shows a loss, so each such file is
 //! read. A repair reports each loss with the repositories and tags that it affects, and marks it, so that clients push it
 //! again.

@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 use std::ops::Bound;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use azure_emulator_core::disk_space::Purpose;
 use azure_emulator_core::durable::Durability;
@@ -29,6 +31,7 @@ fn conforms(engine: &dyn RowEngine) {
     a_transaction_that_fails_changes_nothing(engine);
     rows_are_scanned_in_the_order_of_their_keys(engine);
     the_right_to_write_is_exclusive(engine);
+    no_row_changes_while_the_rows_are_held_still(engine);
 }
 
 fn a_transaction_reads_its_own_changes_and_applies_all_of_them(engine: &dyn RowEngine) {
@@ -111,4 +114,30 @@ fn the_right_to_write_is_exclusive(engine: &dyn RowEngine) {
     });
 
     assert_eq!(engine.get(OTHER, b"count").unwrap().as_deref(), Some(&[80][..]));
+}
+
+fn no_row_changes_while_the_rows_are_held_still(engine: &dyn RowEngine) {
+    let has_changed = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let still = engine.hold_still();
+        let began = Barrier::new(2);
+        let write = || {
+            began.wait();
+            let put = &mut |view: &dyn RowView| -> Result<(), StoreError> {
+                view.put(OTHER, b"still".to_vec(), Vec::new());
+                Ok(())
+            };
+            engine.transact(Purpose::Rows, put).unwrap();
+            has_changed.store(true, Ordering::SeqCst);
+        };
+        scope.spawn(write);
+        began.wait();
+        for _ in 0..1000 {
+            assert!(!engine.has(OTHER, b"still").unwrap());
+            assert!(!has_changed.load(Ordering::SeqCst));
+        }
+        drop(still);
+    });
+
+    assert!(engine.has(OTHER, b"still").unwrap());
 }

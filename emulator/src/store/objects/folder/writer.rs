@@ -68,12 +68,17 @@ impl FileWriter {
 
     /// Undoes the rename.
     fn undo(from: &Path, to: &Path, after_drop: AfterDrop) {
-        let undone = match after_drop {
-            AfterDrop::Unfinished => fs::rename(to, from),
-            AfterDrop::Removed => remove_if_there(to),
-        };
-        if let Err(error) = undone {
-            tracing::warn!(%error, "could not restore the old name of a file that was not published");
+        match after_drop {
+            AfterDrop::Unfinished => {
+                if let Err(error) = fs::rename(to, from) {
+                    tracing::warn!(%error, "could not restore the old name of a file that was not published");
+                }
+            }
+            AfterDrop::Removed => {
+                if let Err(error) = remove_if_there(to) {
+                    tracing::warn!(%error, "could not remove a file that was not published; `gc` tries again");
+                }
+            }
         }
     }
 }
