@@ -57,8 +57,7 @@ pub(super) struct Token(Zeroizing<String>);
 impl Emulator {
     /// The emulator at a URL.
     pub(super) fn at(base: Url, token: Option<Token>) -> Result<Self, CliError> {
-        // An error means that another provider is installed already, which is fine.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        install_crypto_provider();
         let mut client = Client::builder().no_proxy().connect_timeout(CONNECT);
         if base.scheme() == "http" {
             // Plain HTTP needs no roots, and loading them fails in a container without any.
@@ -303,6 +302,12 @@ impl std::fmt::Debug for Token {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Token")
     }
+}
+
+/// Chooses the implementation of TLS for this process, if none is chosen yet.
+pub(super) fn install_crypto_provider() {
+    // An error means that another provider is installed already, which is fine.
+    let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// A name as one segment of a path.

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::image::{Blob, MANIFEST};
+use crate::cli::client::install_crypto_provider;
 use crate::cli::error::CliError;
 
 /// The timeout of a request.
@@ -42,7 +43,7 @@ pub(super) struct Answer {
 
 impl Requests {
     pub(super) fn new(base: &str) -> Result<Self, CliError> {
-        crate::install_crypto_provider();
+        install_crypto_provider();
         let http = Client::builder().no_proxy().timeout(LIMIT).tls_certs_only([]).build();
         let http = http.map_err(|error| CliError::Io(std::io::Error::other(error)))?;
         Ok(Self { base: base.to_owned(), registry: base.to_owned(), http, sent: Vec::new() })

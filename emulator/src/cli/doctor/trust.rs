@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::finding::{Check, Finding};
 use crate::admin::StatusReport;
-use crate::cli::client::Emulator;
+use crate::cli::client::{Emulator, install_crypto_provider};
 use crate::cli::hints::{Hint, Hints};
 
 /// The timeout of an answer.
@@ -52,7 +52,7 @@ pub(super) async fn azure_side(
 
 /// A client that trusts only the certificates that `env` exports.
 fn client(azure: &str, ca: &Path) -> Result<Client, Box<dyn std::error::Error>> {
-    crate::install_crypto_provider();
+    install_crypto_provider();
     let certificates = Certificate::from_pem_bundle(&fs::read(ca)?)?;
     let mut client = Client::builder().no_proxy().timeout(LIMIT).tls_certs_only(certificates);
     if let Ok(url) = Url::parse(azure)
