@@ -54,22 +54,22 @@ impl Files {
     }
 
     /// Writes the process id.
-    pub(super) fn note(&self, pid: u32) -> Result<(), CliError> {
+    pub(super) fn write_pid(&self, pid: u32) -> Result<(), CliError> {
         Ok(fs::write(&self.pid, format!("{pid}\n"))?)
     }
 
     /// After a failed start: the end of the log, and the path of the log unless it was removed with the new folder.
-    pub(super) fn give_up(&self, pid: u32) -> (String, Option<PathBuf>) {
+    pub(super) fn after_failed_start(&self, pid: u32) -> (String, Option<PathBuf>) {
         let text = fs::read_to_string(&self.log).unwrap_or_default();
-        if is_of(&self.pid, pid) {
+        if contains_pid(&self.pid, pid) {
             remove(&self.pid);
         }
-        let words = last_words(&text);
+        let end = end_of_log(&text);
         if self.is_new {
             remove(&self.log);
-            return (words, None);
+            return (end, None);
         }
-        (words, Some(self.log.clone()))
+        (end, Some(self.log.clone()))
     }
 }
 
@@ -77,7 +77,7 @@ impl Files {
 pub(super) fn tidy_up(folder: &Path, pid: u32) {
     let [_, _, name] = BACKGROUND_FILES;
     let own = folder.join(name);
-    if is_of(&own, pid) {
+    if contains_pid(&own, pid) {
         remove(&own);
     }
     let Ok(runtime) = RuntimeFolder::for_user() else { return };
@@ -85,7 +85,7 @@ pub(super) fn tidy_up(folder: &Path, pid: u32) {
     for file in files.flatten().map(|file| file.path()) {
         let is_ours =
             file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX));
-        if is_ours && file.extension().is_some_and(|end| end == "pid") && is_of(&file, pid) {
+        if is_ours && file.extension().is_some_and(|end| end == "pid") && contains_pid(&file, pid) {
             remove(&file);
             remove(&file.with_extension("log"));
         }
@@ -93,12 +93,12 @@ pub(super) fn tidy_up(folder: &Path, pid: u32) {
 }
 
 /// Whether a file contains this process id.
-fn is_of(file: &Path, pid: u32) -> bool {
+fn contains_pid(file: &Path, pid: u32) -> bool {
     fs::read_to_string(file).is_ok_and(|text| text.trim().parse() == Ok(pid))
 }
 
 /// The last error in a log, or else its last lines.
-fn last_words(text: &str) -> String {
+fn end_of_log(text: &str) -> String {
     let lines: Vec<&str> = text.trim_end().lines().collect();
     let error = lines.iter().rposition(|line| line.starts_with("error: "));
     let start = error.unwrap_or_else(|| lines.len().saturating_sub(5));
@@ -119,9 +119,9 @@ mod tests {
     fn the_last_error_of_a_log_is_shown_or_its_last_lines() {
         let log = "INFO a\nerror: one\nINFO b\nerror: two\nCaused by: three\nhint: four\n";
 
-        assert_eq!(last_words(log), "error: two\nCaused by: three\nhint: four");
-        assert_eq!(last_words("1\n2\n3\n4\n5\n6\n"), "2\n3\n4\n5\n6");
-        assert_eq!(last_words(""), "");
+        assert_eq!(end_of_log(log), "error: two\nCaused by: three\nhint: four");
+        assert_eq!(end_of_log("1\n2\n3\n4\n5\n6\n"), "2\n3\n4\n5\n6");
+        assert_eq!(end_of_log(""), "");
     }
 
     #[test]
@@ -132,10 +132,10 @@ mod tests {
 
         let files = Files::make(&config).unwrap();
         fs::write(&files.log, "error: no").unwrap();
-        files.note(7).unwrap();
-        let given_up = files.give_up(7);
+        files.write_pid(7).unwrap();
+        let left = files.after_failed_start(7);
 
-        assert_eq!(given_up, ("error: no".to_owned(), None));
+        assert_eq!(left, ("error: no".to_owned(), None));
         let old = fs::read_to_string(folder.path().join("serve.log.old")).unwrap();
         assert_eq!(old, "before");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);

@@ -6,7 +6,7 @@ use std::path::Path;
 use azure_emulator_core::identity::OWNER_CLIENT_ID;
 
 use super::hints::{Hint, Hints};
-use super::phrases::{data_in_words, insecure_registries, state_in_words};
+use super::phrases::{describe_data, describe_state, insecure_registries};
 use crate::admin::{PasswordLocation, StatusReport};
 use crate::registry::RegistryName;
 
@@ -29,18 +29,18 @@ pub(super) fn banner(report: &StatusReport, hints: &Hints, ending: Ending<'_>) -
         let _ = writeln!(text, "  {name:<9} {value}");
     };
     let local = report.find("local");
-    let state = local.map(|local| state_in_words(local.state, local.cause)).unwrap_or_default();
+    let state = local.map(|local| describe_state(local.state, local.cause)).unwrap_or_default();
     line("registry", &format!("{} ({state})", report.registry));
     line("vault", &report.vault);
     if let Some(key) = local.and_then(|local| local.key.as_ref()) {
         line("key", key.versioned_key_identifier.as_ref().unwrap_or(&key.key_identifier));
     }
-    line("data", &data_in_words(report, hints));
+    line("data", &describe_data(report, hints));
     if let Ending::Background { log } = ending {
         line("log", &log.display().to_string());
     }
     let server = local.map_or("localhost:5000", |local| local.login_server.as_str());
-    let insecure = insecure_registries(server).map_or_else(String::new, |words| words + "\n");
+    let insecure = insecure_registries(server).map_or_else(String::new, |setting| setting + "\n");
     let _ = write!(
         text,
         "\nPush an image to it:\n\

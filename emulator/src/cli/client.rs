@@ -35,7 +35,7 @@ pub(super) enum Found {
     /// It uses the default folder.
     Default,
     /// It was the only running emulator.
-    Alone,
+    OnlyRunning,
 }
 
 /// A running emulator.
@@ -48,7 +48,7 @@ pub(super) struct Emulator {
     data_dir: Option<PathBuf>,
     found: Found,
     /// Whether it is known to run on this machine; only then the files that its status names are read.
-    is_here: bool,
+    is_on_this_machine: bool,
 }
 
 /// A token that `Debug` does not print.
@@ -64,28 +64,35 @@ impl Emulator {
             client = client.tls_certs_only([]);
         }
         let client = client.build().map_err(|error| CliError::Io(std::io::Error::other(error)))?;
-        Ok(Self { base, client, token, data_dir: None, found: Found::ByEndpoint, is_here: false })
+        Ok(Self {
+            base,
+            client,
+            token,
+            data_dir: None,
+            found: Found::ByEndpoint,
+            is_on_this_machine: false,
+        })
     }
 
     /// The same, with its data folder on this machine.
-    pub(super) fn in_folder(self, data_dir: PathBuf, found: Found) -> Self {
-        Self { data_dir: Some(data_dir), found, is_here: true, ..self }
+    pub(super) fn with_data_dir(self, data_dir: PathBuf, found: Found) -> Self {
+        Self { data_dir: Some(data_dir), found, is_on_this_machine: true, ..self }
     }
 
-    /// The same, marked as local if a data folder on this machine names its run.
-    pub(super) fn on_this_side(self, is_here: bool) -> Self {
-        Self { is_here, ..self }
+    /// The same, marked as local if a data folder of this machine names its run.
+    pub(super) fn on_this_machine(self, is_on_this_machine: bool) -> Self {
+        Self { is_on_this_machine, ..self }
     }
 
     /// The secret file that the status names, or `None` if it is on another machine: another server could name any local
     /// file and get its content.
     pub(super) fn secret_file<'a>(&self, named: &'a Path) -> Option<&'a Path> {
-        self.is_here.then_some(named)
+        self.is_on_this_machine.then_some(named)
     }
 
     /// Whether it is known to run on this machine.
-    pub(super) fn is_here(&self) -> bool {
-        self.is_here
+    pub(super) fn is_on_this_machine(&self) -> bool {
+        self.is_on_this_machine
     }
 
     /// The data folder that it was found by.
@@ -94,12 +101,12 @@ impl Emulator {
     }
 
     /// Hints that select this emulator.
-    pub(super) fn addressed_by(&self, hints: &Hints) -> Hints {
+    pub(super) fn hints(&self, hints: &Hints) -> Hints {
         match self.found {
             // The options of this command select it.
             Found::ByEndpoint | Found::ByFolder | Found::Default => hints.clone(),
             // The next command may find several emulators.
-            Found::Alone => hints.only_at(self.url()),
+            Found::OnlyRunning => hints.only_at(self.url()),
         }
     }
 
@@ -134,13 +141,13 @@ impl Emulator {
         if !self.is_local() {
             self.url().clone_into(&mut report.registry);
         }
-        self.address_from_this_side(&mut report.registries);
+        self.set_address_of_local(&mut report.registries);
         Ok(report)
     }
 
     /// Sets the address of `local` that works on this machine. The port can be published under another number than the
     /// number that the emulator knows, and another emulator can use that number here.
-    pub(super) fn address_from_this_side<'a>(
+    pub(super) fn set_address_of_local<'a>(
         &self,
         registries: impl IntoIterator<Item = &'a mut RegistryReport>,
     ) {
@@ -158,12 +165,12 @@ impl Emulator {
     pub(super) async fn certificates(&self) -> Result<Vec<u8>, CliError> {
         let response = self.send(self.client.get(self.path(CA_PATH))).await?;
         let status = response.status();
-        let gone = |error: reqwest::Error| CliError::Cut(Some(error.without_url()));
+        let gone = |error: reqwest::Error| CliError::ConnectionLost(Some(error.without_url()));
         let bytes = response.bytes().await.map_err(gone)?;
         if bytes.starts_with(b"-----BEGIN CERTIFICATE-----") {
             Ok(bytes.to_vec())
         } else {
-            Err(CliError::NotOurs { url: self.url().to_owned(), status })
+            Err(CliError::NotAnEmulator { url: self.url().to_owned(), status })
         }
     }
 
@@ -242,7 +249,7 @@ impl Emulator {
         let body = response.bytes().await.unwrap_or_default();
         match serde_json::from_slice::<ErrorBody>(&body) {
             Ok(body) => Err(CliError::Answer(body.error)),
-            Err(_) => Err(CliError::NotOurs { url: self.url().to_owned(), status }),
+            Err(_) => Err(CliError::NotAnEmulator { url: self.url().to_owned(), status }),
         }
     }
 
@@ -272,27 +279,29 @@ impl Emulator {
 
     async fn read<T: DeserializeOwned>(&self, response: Response) -> Result<T, CliError> {
         let status = response.status();
-        let body =
-            response.bytes().await.map_err(|error| CliError::Cut(Some(error.without_url())))?;
+        let body = response
+            .bytes()
+            .await
+            .map_err(|error| CliError::ConnectionLost(Some(error.without_url())))?;
         serde_json::from_slice(&body)
-            .map_err(|_| CliError::NotOurs { url: self.url().to_owned(), status })
+            .map_err(|_| CliError::NotAnEmulator { url: self.url().to_owned(), status })
     }
 }
 
 impl Token {
-    pub(super) fn of_environment() -> Option<Self> {
+    pub(super) fn from_environment() -> Option<Self> {
         let token = Zeroizing::new(std::env::var(TOKEN_ENV).ok()?);
         (!token.trim().is_empty()).then(|| Self(Zeroizing::new(token.trim().to_owned())))
     }
 
-    pub(super) fn of_folder(folder: &Path) -> Option<Self> {
+    pub(super) fn from_folder(folder: &Path) -> Option<Self> {
         // An ephemeral emulator has its token in another folder than its endpoints file.
         let report = read_endpoints(&folder.join(ENDPOINTS_FILE));
         let named = report.and_then(|report| report.admin_token);
-        Self::of_file(&named.unwrap_or_else(|| folder.join(ADMIN_TOKEN_FILE)))
+        Self::from_file(&named.unwrap_or_else(|| folder.join(ADMIN_TOKEN_FILE)))
     }
 
-    fn of_file(file: &Path) -> Option<Self> {
+    fn from_file(file: &Path) -> Option<Self> {
         let token = Zeroizing::new(fs_err::read_to_string(file).ok()?);
         Some(Self(Zeroizing::new(token.trim().to_owned())))
     }

@@ -52,29 +52,29 @@ pub(super) async fn clock(
     emulator: &Emulator,
     context: &Context,
 ) -> Result<Exit, CliError> {
-    let ask = ClockRequest::default();
+    let unchanged = ClockRequest::default();
     let request = match command {
         ClockCommand::Show => None,
-        ClockCommand::Advance { by } => Some(ClockRequest { advance: Some(by), ..ask }),
-        ClockCommand::Set { to } => Some(ClockRequest { set: Some(to), ..ask }),
-        ClockCommand::Freeze => Some(ClockRequest { freeze: true, ..ask }),
-        ClockCommand::Resume => Some(ClockRequest { resume: true, ..ask }),
+        ClockCommand::Advance { by } => Some(ClockRequest { advance: Some(by), ..unchanged }),
+        ClockCommand::Set { to } => Some(ClockRequest { set: Some(to), ..unchanged }),
+        ClockCommand::Freeze => Some(ClockRequest { freeze: true, ..unchanged }),
+        ClockCommand::Resume => Some(ClockRequest { resume: true, ..unchanged }),
     };
     let report: ClockReport = match request {
         None => emulator.get("/clock", &[]).await?,
         Some(request) => emulator.post("/clock", &request).await?,
     };
     context.output.result(&render(&report), &report);
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
 /// Parses a positive duration, in the form of people or of Azure.
 pub(super) fn duration(text: &str) -> Result<IsoDuration, String> {
-    let words = "expected a duration, such as 1h, 90d, 1h30m or PT1H";
+    let message = "expected a duration, such as 1h, 90d, 1h30m or PT1H";
     let parsed = match text.parse::<IsoDuration>() {
         Ok(duration) => duration,
-        Err(_) => IsoDuration::try_from(humantime::parse_duration(text).map_err(|_| words)?)
-            .map_err(|_| words)?,
+        Err(_) => IsoDuration::try_from(humantime::parse_duration(text).map_err(|_| message)?)
+            .map_err(|_| message)?,
     };
     match parsed.to_std() {
         Some(Duration::ZERO) | None => {

@@ -25,12 +25,12 @@ pub(super) async fn find(global: &GlobalArgs) -> Result<Emulator, CliError> {
         return at_endpoint(endpoint, global.data_dir.as_deref()).await;
     }
     if let Some(folder) = &global.data_dir {
-        let found = of_folder(folder).await.ok_or_else(|| not_running(folder))?;
+        let found = in_folder(folder).await.ok_or_else(|| not_running(folder))?;
         return local(&found, folder, Found::ByFolder);
     }
     let default = Config::default_data_dir();
     if let Some(folder) = &default
-        && let Some(found) = of_folder(folder).await
+        && let Some(found) = in_folder(folder).await
     {
         return local(&found, folder, Found::Default);
     }
@@ -40,7 +40,7 @@ pub(super) async fn find(global: &GlobalArgs) -> Result<Emulator, CliError> {
             Some(folder) => not_running(&folder),
             None => ConfigError::NoDataDir.into(),
         }),
-        (Some(only), true) => local(&only.registry, &only.data_dir, Found::Alone),
+        (Some(only), true) => local(&only.registry, &only.data_dir, Found::OnlyRunning),
         (Some(last), false) => {
             registered.push(last);
             Err(CliError::SeveralRunning(registered))
@@ -68,7 +68,7 @@ pub(super) async fn registered() -> Result<Vec<Entry>, CliError> {
 }
 
 /// The address of the emulator of a data folder, if it runs.
-pub(super) async fn of_folder(folder: &Path) -> Option<String> {
+pub(super) async fn in_folder(folder: &Path) -> Option<String> {
     let report: StatusReport = read_endpoints(&folder.join(ENDPOINTS_FILE))?;
     // The next start replaces the file of a dead emulator.
     runs(report.pid, &report.registry, &report.instance).await.then_some(report.registry)
@@ -94,25 +94,25 @@ async fn runs(pid: u32, registry: &str, instance: &str) -> bool {
 /// The emulator at a URL. A token is sent there only if an emulator answers, and the token of a data folder only if that
 /// emulator uses the folder: its health, which needs no token, contains the id of the run that the folder names.
 async fn at_endpoint(endpoint: &Url, folder: Option<&Path>) -> Result<Emulator, CliError> {
-    let stranger = Emulator::at(endpoint.clone(), None)?;
-    let given = Token::of_environment();
+    let without_token = Emulator::at(endpoint.clone(), None)?;
+    let given = Token::from_environment();
     let folders = folders_by_instance(folder);
     if given.is_none() && folders.is_empty() {
-        return Ok(stranger);
+        return Ok(without_token);
     }
-    let report = match stranger.health::<HealthReport>().await {
+    let report = match without_token.health::<HealthReport>().await {
         Ok(report) => report,
         Err(CliError::NoAnswer { url, failure, .. }) => {
             let last = LastRun::at(endpoint, folder);
             return Err(CliError::NoAnswer { url, failure, last });
         }
         // No emulator answers there; the command's own request will report that.
-        Err(_) => return Ok(stranger),
+        Err(_) => return Ok(without_token),
     };
     let mut of_run = folders.iter().filter(|(instance, _)| *instance == report.instance).peekable();
-    let is_here = of_run.peek().is_some();
-    let token = of_run.find_map(|(_, folder)| Token::of_folder(folder)).or(given);
-    Ok(Emulator::at(endpoint.clone(), token)?.on_this_side(is_here))
+    let is_on_this_machine = of_run.peek().is_some();
+    let token = of_run.find_map(|(_, folder)| Token::from_folder(folder)).or(given);
+    Ok(Emulator::at(endpoint.clone(), token)?.on_this_machine(is_on_this_machine))
 }
 
 /// The data folders that are known on this machine, each with the id of the run that uses it.
@@ -126,12 +126,12 @@ fn folders_by_instance(named: Option<&Path>) -> Vec<(String, PathBuf)> {
 }
 
 fn not_running(folder: &Path) -> CliError {
-    CliError::NotRunning { folder: folder.to_owned(), last: LastRun::of_folder(folder) }
+    CliError::NotRunning { folder: folder.to_owned(), last: LastRun::in_folder(folder) }
 }
 
 fn local(registry: &str, folder: &Path, found: Found) -> Result<Emulator, CliError> {
     let base = registry.parse().map_err(|_| not_running(folder))?;
     // A token in the environment can be that of another emulator.
-    let token = Token::of_folder(folder).or_else(Token::of_environment);
-    Ok(Emulator::at(base, token)?.in_folder(folder.to_owned(), found))
+    let token = Token::from_folder(folder).or_else(Token::from_environment);
+    Ok(Emulator::at(base, token)?.with_data_dir(folder.to_owned(), found))
 }

@@ -29,16 +29,16 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let output = Output::new(cli.global.json, cli.global.quiet);
-    if let Some(complaint) = log::init(cli.level(), cli.global.log_format) {
-        tracing::warn!("{complaint}");
+    if let Some(warning) = log::init(cli.level(), cli.global.log_format) {
+        tracing::warn!("{warning}");
     }
     let mut global = cli.global.clone();
-    let read = global.read_environment(&args);
-    let hints = global.hints(&args).outside(Container::around_this_process());
+    let endpoint = global.read_environment(&args);
+    let hints = global.hints(&args).outside_container(Container::around_this_process());
     let mut context = Context { global, output, hints };
     // Commands that start an emulator contact none.
-    let read = if cli.is_client() { read } else { Ok(()) };
-    match read.and_then(|()| dispatch(cli, &args, &mut context)) {
+    let endpoint = if cli.is_client() { endpoint } else { Ok(()) };
+    match endpoint.and_then(|()| dispatch(cli, &args, &mut context)) {
         Ok(exit) => exit.into(),
         Err(error) => {
             context.output.error(&error, &context.hints);
@@ -59,11 +59,11 @@ fn dispatch(cli: Cli, args: &[OsString], context: &mut Context) -> Result<Exit, 
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "sealyard", &mut script);
             context.output.raw(&script);
-            Ok(Exit::Fine)
+            Ok(Exit::Success)
         }
         Some(command) => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            let (exit, replacement) = runtime.block_on(ask(command, context))?;
+            let (exit, replacement) = runtime.block_on(run_client(command, context))?;
             drop(runtime);
             match replacement {
                 Some(replacement) => replacement.exec(context),
@@ -74,7 +74,7 @@ fn dispatch(cli: Cli, args: &[OsString], context: &mut Context) -> Result<Exit, 
 }
 
 /// The commands that talk to a running emulator.
-pub(super) async fn ask(
+pub(super) async fn run_client(
     command: Command,
     context: &mut Context,
 ) -> Result<(Exit, Option<Replacement>), CliError> {
@@ -91,17 +91,17 @@ pub(super) async fn ask(
         return Ok((stop::stop(context).await?, None));
     }
     let emulator = discovery::find(&context.global).await?;
-    context.hints = emulator.addressed_by(&context.hints);
+    context.hints = emulator.hints(&context.hints);
     let context = &*context;
     let exit = match command {
         Command::Status => status::status(&emulator, context).await?,
         Command::Password(args) => password::password(&args, &emulator, context).await?,
         Command::Env(args) => env::env(&args, &emulator, context).await?,
         Command::Run(args) => {
-            return Ok((Exit::Fine, Some(run::prepare(args, &emulator).await?)));
+            return Ok((Exit::Success, Some(run::prepare(args, &emulator).await?)));
         }
         Command::Az(args) => {
-            return Ok((Exit::Fine, Some(az::prepare(args, &emulator, context).await?)));
+            return Ok((Exit::Success, Some(az::prepare(args, &emulator, context).await?)));
         }
         Command::Key(command) => key::key(command, &emulator, context).await?,
         Command::Revoke(args) => revoke::revoke(&args, &emulator, context).await?,
@@ -122,7 +122,7 @@ pub(super) async fn ask(
         | Command::Doctor(_)
         | Command::Health(_)
         | Command::Repair(_)
-        | Command::Completions { .. } => Exit::Fine,
+        | Command::Completions { .. } => Exit::Success,
     };
     Ok((exit, None))
 }

@@ -63,17 +63,17 @@ pub(super) async fn env(
     emulator: &Emulator,
     context: &Context,
 ) -> Result<Exit, CliError> {
-    let report = trust::report_for_this_side(emulator).await?;
+    let report = trust::report_for_this_machine(emulator).await?;
     if args.hosts {
         let names = names(&report);
         context.output.data(&render_hosts(&report, &names), &names);
-        return Ok(Exit::Fine);
+        return Ok(Exit::Success);
     }
     let variables = variables(&report, trust::write_bundle(emulator, &report)?.as_deref());
     let document: Map<String, Value> =
         variables.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
     context.output.data(&render(&variables, args.shell), &document);
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
 /// The variables of an emulator. Without a bundle there is no CA to trust.

@@ -32,17 +32,17 @@ pub(super) enum CliError {
     Flag(String),
     /// The command line names something that does not exist. The message lists what exists.
     #[error("{0}")]
-    NotThere(String),
+    NotFound(String),
     /// The value of an environment variable is invalid.
-    #[error("the environment variable {name} is invalid: {words}")]
+    #[error("the environment variable {name} is invalid: {message}")]
     Variable {
         /// Its name.
         name: &'static str,
         /// The expected value.
-        words: String,
+        message: String,
     },
     /// No emulator runs for this data folder.
-    #[error("no emulator is running for {}{}", folder.display(), ended(last.as_ref()))]
+    #[error("no emulator is running for {}{}", folder.display(), last_end(last.as_ref()))]
     NotRunning {
         /// The data folder.
         folder: PathBuf,
@@ -50,13 +50,13 @@ pub(super) enum CliError {
         last: Option<LastRun>,
     },
     /// Several emulators run, and none of them is the default one.
-    #[error("several emulators are running, and the command does not name one of them:{}", listed(.0))]
+    #[error("several emulators are running, and the command does not name one of them:{}", list_of(.0))]
     SeveralRunning(Vec<Entry>),
     /// The running emulators cannot be listed.
     #[error(transparent)]
     Running(#[from] RunningError),
     /// No emulator answers at this URL.
-    #[error("no emulator answers at {url}{}{}", because(failure.as_ref()), ended(last.as_ref()))]
+    #[error("no emulator answers at {url}{}{}", reason(failure.as_ref()), last_end(last.as_ref()))]
     NoAnswer {
         /// The URL.
         url: String,
@@ -67,15 +67,15 @@ pub(super) enum CliError {
     },
     /// The server is not an emulator, or an emulator of another version.
     #[error("the server at {url} is not an emulator of this version: {status}")]
-    NotOurs {
+    NotAnEmulator {
         /// The URL.
         url: String,
         /// The status of its answer.
         status: StatusCode,
     },
     /// The connection broke in the middle of an answer.
-    #[error("the connection to the emulator broke before its answer was complete{}", because(.0.as_ref()))]
-    Cut(Option<reqwest::Error>),
+    #[error("the connection to the emulator broke before its answer was complete{}", reason(.0.as_ref()))]
+    ConnectionLost(Option<reqwest::Error>),
     /// The emulator refused the request.
     #[error("{}", .0.message)]
     Answer(ErrorReport),
@@ -83,7 +83,7 @@ pub(super) enum CliError {
     #[error("aborted without a change: this cannot be undone, and it was not confirmed")]
     NotConfirmed,
     /// A port is taken.
-    #[error("{}", taken(*address, owner.as_ref()))]
+    #[error("{}", port_in_use(*address, owner.as_ref()))]
     PortTaken {
         /// The requested address.
         address: SocketAddr,
@@ -96,10 +96,10 @@ pub(super) enum CliError {
     #[error("the emulator did not start")]
     Start(#[from] StartError),
     /// The emulator in the background did not start.
-    #[error("the emulator did not start:\n{words}")]
+    #[error("the emulator did not start:\n{end_of_log}")]
     NotStarted {
         /// The end of its log.
-        words: String,
+        end_of_log: String,
         /// Its log, unless the log was removed.
         log: Option<PathBuf>,
     },
@@ -115,7 +115,7 @@ pub(super) enum CliError {
     #[error(
         "cannot stop the emulator at {0}: it does not seem to run on this machine; stop it where it runs"
     )]
-    NotHere(String),
+    OnOtherMachine(String),
     /// The emulator was asked to stop, but still runs.
     #[error("the emulator was asked to stop, but still runs as process {0}")]
     StillRuns(u32),
@@ -171,18 +171,18 @@ impl CliError {
             }
             Self::Answer(report) if report.state.is_some() => Exit::Refused,
             Self::Command { source, .. } => match source.kind() {
-                io::ErrorKind::NotFound => Exit::Of(127),
-                _ => Exit::Of(126),
+                io::ErrorKind::NotFound => Exit::Code(127),
+                _ => Exit::Code(126),
             },
-            Self::NotOurs { .. }
-            | Self::NotThere(_)
-            | Self::Cut(_)
+            Self::NotAnEmulator { .. }
+            | Self::NotFound(_)
+            | Self::ConnectionLost(_)
             | Self::Answer(_)
             | Self::PortTaken { .. }
             | Self::Start(_)
             | Self::NotStarted { .. }
             | Self::RunsAlready { .. }
-            | Self::NotHere(_)
+            | Self::OnOtherMachine(_)
             | Self::StillRuns(_)
             | Self::Repair(_)
             | Self::AzWithoutVault
@@ -191,7 +191,7 @@ impl CliError {
             | Self::Running(_)
             | Self::NoPassword(_)
             | Self::Io(_) => Exit::Failed,
-            Self::NoAz => Exit::Of(127),
+            Self::NoAz => Exit::Code(127),
         }
     }
 
@@ -199,19 +199,19 @@ impl CliError {
     pub(super) fn code(&self) -> &str {
         match self {
             Self::Config(_) | Self::Flag(_) | Self::Variable { .. } => "Usage",
-            Self::NotThere(_) => "NotFound",
+            Self::NotFound(_) => "NotFound",
             Self::NotRunning { .. } => "NotRunning",
             Self::SeveralRunning(_) => "SeveralRunning",
             Self::Running(_) => "RunningUnknown",
             Self::NoAnswer { .. } => "NoAnswer",
-            Self::NotOurs { .. } => "NotAnEmulator",
-            Self::Cut(_) => "ConnectionLost",
+            Self::NotAnEmulator { .. } => "NotAnEmulator",
+            Self::ConnectionLost(_) => "ConnectionLost",
             Self::Answer(report) => &report.code,
             Self::NotConfirmed => "NotConfirmed",
             Self::PortTaken { .. } => "PortTaken",
             Self::Start(_) | Self::NotStarted { .. } => "NotStarted",
             Self::RunsAlready { .. } => "RunsAlready",
-            Self::NotHere(_) => "NotHere",
+            Self::OnOtherMachine(_) => "NotHere",
             Self::StillRuns(_) => "StillRuns",
             Self::Repair(_) => "NotRepaired",
             Self::Command { .. } => "CommandNotRun",
@@ -229,19 +229,19 @@ impl CliError {
     pub(super) fn hint(&self, hints: &Hints) -> Option<String> {
         match self {
             Self::NotRunning { last: Some(_), .. } | Self::NoAnswer { last: Some(_), .. } => {
-                self.repair(hints).map(|line| format!("start it again with `{line}`"))
+                self.repair_command(hints).map(|line| format!("start it again with `{line}`"))
             }
             Self::NotRunning { last: None, .. } => {
-                self.repair(hints).map(|line| format!("start one with `{line}`"))
+                self.repair_command(hints).map(|line| format!("start one with `{line}`"))
             }
             Self::SeveralRunning(_) => {
                 Some("nothing was changed: name one of them with --endpoint".to_owned())
             }
             Self::NoAnswer { .. } => {
-                let words = "check the URL, or name the emulator's folder with `--data-dir`";
-                Some(match self.repair(hints) {
-                    Some(line) => format!("{words}; `{line}` starts an emulator there"),
-                    None => words.to_owned(),
+                let advice = "check the URL, or name the emulator's folder with `--data-dir`";
+                Some(match self.repair_command(hints) {
+                    Some(line) => format!("{advice}; `{line}` starts an emulator there"),
+                    None => advice.to_owned(),
                 })
             }
             Self::NotStarted { log, .. } => {
@@ -276,18 +276,18 @@ impl CliError {
             Self::Answer(report) if report.state.is_some() || report.cause.is_some() => {
                 let cause = report.cause;
                 let registry = report.registry.as_deref().unwrap_or(RegistryName::LOCAL);
-                let way_back = cause.and_then(|cause| hints.way_back(cause, registry, &[]));
-                way_back.or_else(|| Some(format!("`{}` shows the state", hints.line(&Hint::Status))))
+                let repair = cause.and_then(|cause| hints.repair_hint(cause, registry, &[]));
+                repair.or_else(|| Some(format!("`{}` shows the state", hints.line(&Hint::Status))))
             }
             _ => None,
         }
     }
 
     /// The command that solves the error, if there is one.
-    pub(super) fn repair(&self, hints: &Hints) -> Option<String> {
+    pub(super) fn repair_command(&self, hints: &Hints) -> Option<String> {
         match self {
             Self::NotRunning { last: Some(last), .. } | Self::NoAnswer { last: Some(last), .. } => {
-                Some(last.start(hints))
+                Some(last.start_command(hints))
             }
             Self::NotRunning { last: None, .. } => {
                 Some(hints.line(&Hint::Serve { listen: None, azure_listen: None }))
@@ -302,7 +302,7 @@ impl CliError {
     }
 }
 
-fn listed(running: &[Entry]) -> String {
+fn list_of(running: &[Entry]) -> String {
     let line = |entry: &Entry| {
         let Entry { registry, pid, data_dir, .. } = entry;
         format!("\n  --endpoint {registry}  process {pid}, data in {}", data_dir.display())
@@ -311,7 +311,7 @@ fn listed(running: &[Entry]) -> String {
 }
 
 /// The innermost cause of a failed request. The outer ones only name the layers of the client.
-fn because(failure: Option<&reqwest::Error>) -> String {
+fn reason(failure: Option<&reqwest::Error>) -> String {
     let Some(failure) = failure else { return String::new() };
     if failure.is_timeout() {
         return ": the request timed out".to_owned();
@@ -351,13 +351,13 @@ fn loopback(url: &str) -> Option<SocketAddr> {
 }
 
 /// How the last emulator ended.
-fn ended(last: Option<&LastRun>) -> String {
+fn last_end(last: Option<&LastRun>) -> String {
     last.map_or_else(String::new, |last| {
         format!(": the last emulator, process {}, was killed or crashed", last.pid)
     })
 }
 
-fn taken(address: SocketAddr, owner: Option<&PortOwner>) -> String {
+fn port_in_use(address: SocketAddr, owner: Option<&PortOwner>) -> String {
     match owner {
         Some(owner) => format!("port {} is in use by {owner}", address.port()),
         None => format!("port {} is in use", address.port()),

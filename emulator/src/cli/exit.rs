@@ -6,7 +6,7 @@ use std::process::ExitCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
     /// It succeeded.
-    Fine,
+    Success,
     /// It failed, or found a problem.
     Failed,
     /// The command line is wrong.
@@ -26,13 +26,13 @@ pub(super) enum Exit {
     /// The vault refused the key before `verify` had read everything.
     Incomplete,
     /// The exit code of the command that `run` or `az` ran.
-    Of(u8),
+    Code(u8),
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {
-            Exit::Fine => 0,
+            Exit::Success => 0,
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::NotRunning => 3,
@@ -42,7 +42,7 @@ impl From<Exit> for ExitCode {
             Exit::Unreadable => 7,
             Exit::RowsDamaged => 8,
             Exit::Incomplete => 9,
-            Exit::Of(code) => code,
+            Exit::Code(code) => code,
         })
     }
 }

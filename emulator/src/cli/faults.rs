@@ -124,9 +124,10 @@ pub(super) async fn faults(
             context.output.result(&format!("added {}", added.id), &added);
         }
         FaultsCommand::Throttling { limits } => {
-            let word = if limits == Limits::Published { "published" } else { "off" };
-            let list: FaultList = emulator.post("/faults", &json!({ "throttling": word })).await?;
-            context.output.result(&format!("throttling: {word}"), &list);
+            let setting = if limits == Limits::Published { "published" } else { "off" };
+            let list: FaultList =
+                emulator.post("/faults", &json!({ "throttling": setting })).await?;
+            context.output.result(&format!("throttling: {setting}"), &list);
         }
         FaultsCommand::Remove { name } => {
             emulator.delete(&format!("/faults/{}", segment(&name)), &[]).await?;
@@ -137,7 +138,7 @@ pub(super) async fn faults(
             context.output.result("removed all faults", &json!({ "removed": "*" }));
         }
     }
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
 impl AddArgs {
@@ -197,18 +198,18 @@ fn flag(field: &str) -> String {
 
 /// Refuses a class that the emulator does not have. For an external vault, the emulator's own message says more.
 fn refuse_unknown(on: &str, classes: &[String]) -> Result<(), CliError> {
-    let asked = on.to_ascii_lowercase();
+    let requested = on.to_ascii_lowercase();
     let is_within = |class: &String| {
         let class = named(class).to_ascii_lowercase();
-        let rest = class.strip_prefix(&asked);
+        let rest = class.strip_prefix(&requested);
         rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    let is_of_keys = asked == "keys" || asked.starts_with("keys/");
+    let is_of_keys = requested == "keys" || requested.starts_with("keys/");
     let has_vault = classes.iter().any(|class| class.starts_with("keys/"));
     if on == "*" || is_of_keys || !has_vault || classes.iter().any(is_within) {
         return Ok(());
     }
-    Err(CliError::NotThere(format!(
+    Err(CliError::NotFound(format!(
         "there is no class of requests {on:?}: --on takes {}, or a part of a class, such as blobs/GET or vault/unwrapKey",
         nouns(classes)
     )))
@@ -261,8 +262,8 @@ fn typed(rule: &Value) -> String {
         ("--seed", option("seed")),
     ];
     let given = options.into_iter().filter_map(|(name, value)| Some((name, value?)));
-    let words = given.map(|(name, value)| format!("{name} {value}").trim_end().to_owned());
-    std::iter::once(as_text(&rule["kind"])).chain(words).collect::<Vec<_>>().join(" ")
+    let options = given.map(|(name, value)| format!("{name} {value}").trim_end().to_owned());
+    std::iter::once(as_text(&rule["kind"])).chain(options).collect::<Vec<_>>().join(" ")
 }
 
 /// How long a rule lasts.
@@ -331,7 +332,7 @@ mod tests {
 
     #[test]
     fn options_that_cannot_be_combined_are_refused_by_name() {
-        for (line, words) in [
+        for (line, message) in [
             ("latency --on blobs", "the fault latency needs --latency"),
             ("status --on blobs", "the fault status needs --status"),
             ("outage --on blobs --latency 1s", "the fault outage does not take --latency"),
@@ -344,7 +345,7 @@ mod tests {
             let args = ["faults"].into_iter().chain(line.split_whitespace());
             let refused = Line::parse_from(args).args.rule().unwrap_err();
 
-            assert!(refused.to_string().starts_with(words), "{line}: {refused}");
+            assert!(refused.to_string().starts_with(message), "{line}: {refused}");
             assert_eq!(refused.exit(), Exit::Usage, "{line}");
         }
     }

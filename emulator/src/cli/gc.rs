@@ -56,7 +56,7 @@ pub(super) async fn collect(
     bar.finish_and_clear();
     let report: CollectedReport = report?;
     context.output.result(&render_collected(&report), &report);
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
 pub(super) fn render_collected(report: &CollectedReport) -> String {

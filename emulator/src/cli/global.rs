@@ -56,12 +56,12 @@ pub(super) struct GlobalArgs {
 
 impl GlobalArgs {
     /// The options that select the emulator of a data folder.
-    pub(super) fn of_folder(folder: PathBuf) -> Self {
+    pub(super) fn for_folder(folder: PathBuf) -> Self {
         Self { data_dir: Some(folder), ..Self::none() }
     }
 
     /// The options that select the emulator at a URL.
-    pub(super) fn of_endpoint(endpoint: Url) -> Self {
+    pub(super) fn for_endpoint(endpoint: Url) -> Self {
         Self { endpoint: Some(endpoint), ..Self::none() }
     }
 
@@ -81,7 +81,7 @@ impl GlobalArgs {
     /// a variable: otherwise a variable for one emulator would redirect a command for another one.
     pub(super) fn read_environment(&mut self, args: &[OsString]) -> Result<(), CliError> {
         if self.endpoint.is_none() && data_dir_as_typed(args).is_none() {
-            self.endpoint = endpoint_of(|name| std::env::var(name).ok())?;
+            self.endpoint = endpoint_from(|name| std::env::var(name).ok())?;
         }
         Ok(())
     }
@@ -99,7 +99,7 @@ impl GlobalArgs {
 }
 
 /// The endpoint in a variable. An empty variable counts as none.
-pub(super) fn endpoint_of(
+pub(super) fn endpoint_from(
     variable: impl Fn(&str) -> Option<String>,
 ) -> Result<Option<Url>, CliError> {
     let named = ENDPOINT_VARIABLES
@@ -108,16 +108,16 @@ pub(super) fn endpoint_of(
         .find(|(_, value)| !value.trim().is_empty());
     let Some((name, value)) = named else { return Ok(None) };
     let url = endpoint(value.trim());
-    url.map(Some).map_err(|words| CliError::Variable { name, words })
+    url.map(Some).map_err(|message| CliError::Variable { name, message })
 }
 
 /// Parses the URL of an emulator.
 pub(super) fn endpoint(text: &str) -> Result<Url, String> {
-    let words = "expected a URL, such as http://127.0.0.1:5000";
-    let mut url: Url = text.parse().map_err(|_| words.to_owned())?;
+    let message = "expected a URL, such as http://127.0.0.1:5000";
+    let mut url: Url = text.parse().map_err(|_| message.to_owned())?;
     if !url.username().is_empty() || url.password().is_some() {
         // Messages would print it, and requests would send it instead of the token.
-        return Err(format!("{words}, without a user name: the admin API takes a token"));
+        return Err(format!("{message}, without a user name: the admin API takes a token"));
     }
     if matches!(url.scheme(), "http" | "https") && url.has_host() {
         // A path does not select another emulator, but would appear in hints and exports.
@@ -126,7 +126,7 @@ pub(super) fn endpoint(text: &str) -> Result<Url, String> {
         url.set_fragment(None);
         Ok(url)
     } else {
-        Err(words.to_owned())
+        Err(message.to_owned())
     }
 }
 

@@ -15,7 +15,7 @@ use super::exit::Exit;
 use super::global::endpoint;
 use super::hints::{Hint, Hints};
 use super::output::{count, to_the_second};
-use super::phrases::state_in_words;
+use super::phrases::describe_state;
 use crate::admin::{HealthReport, RegistryHealth};
 use crate::config;
 use crate::endpoints::reachable;
@@ -46,14 +46,14 @@ pub(super) struct HealthArgs {
 }
 
 pub(super) async fn health(args: &HealthArgs, context: &Context) -> Exit {
-    match ask(args, context).await {
+    match request_health(args, context).await {
         Ok((report, hints)) => {
             if let Some(name) =
                 args.registry.as_deref().filter(|name| find(&report, name).is_none())
             {
-                let words = no_such_registry(&report, name);
-                let document = json!({ "status": "registryNotFound", "message": words });
-                context.output.result(&words, &document);
+                let message = no_such_registry(&report, name);
+                let document = json!({ "status": "registryNotFound", "message": message });
+                context.output.result(&message, &document);
                 return Exit::Failed;
             }
             context.output.result(&render(&report, &hints), &report);
@@ -76,9 +76,9 @@ pub(super) fn exit(report: &HealthReport, registry: Option<&str>) -> Exit {
     if report.status != "ok" {
         return Exit::Failed;
     }
-    let Some(name) = registry else { return Exit::Fine };
+    let Some(name) = registry else { return Exit::Success };
     match find(report, name).map(|registry| registry.state) {
-        Some(State::Active) => Exit::Fine,
+        Some(State::Active) => Exit::Success,
         Some(State::Unavailable) => Exit::Refused,
         Some(State::Checking) | None => Exit::Failed,
     }
@@ -95,18 +95,21 @@ pub(super) fn no_such_registry(report: &HealthReport, name: &str) -> String {
 }
 
 /// The answer of the emulator, and hints that select this emulator.
-async fn ask(args: &HealthArgs, context: &Context) -> Result<(HealthReport, Hints), CliError> {
+async fn request_health(
+    args: &HealthArgs,
+    context: &Context,
+) -> Result<(HealthReport, Hints), CliError> {
     match discovery::find(&context.global).await {
         // In a container there may be no endpoints file.
         Err(CliError::NotRunning { .. } | CliError::Config(_)) => {
             let url = endpoint(&format!("http://{}", reachable(args.listen)))
-                .map_err(|words| CliError::Io(std::io::Error::other(words)))?;
+                .map_err(|message| CliError::Io(std::io::Error::other(message)))?;
             let emulator = Emulator::at(url, None)?;
             Ok((emulator.health().await?, context.hints.only_at(emulator.url())))
         }
         found => {
             let emulator = found?;
-            Ok((emulator.health().await?, emulator.addressed_by(&context.hints)))
+            Ok((emulator.health().await?, emulator.hints(&context.hints)))
         }
     }
 }
@@ -116,7 +119,7 @@ pub(super) fn render(report: &HealthReport, hints: &Hints) -> String {
         format!(
             "registry {} is {} since {}",
             registry.name,
-            state_in_words(registry.state, registry.cause),
+            describe_state(registry.state, registry.cause),
             to_the_second(registry.since)
         )
     });

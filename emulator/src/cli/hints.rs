@@ -48,14 +48,14 @@ pub enum Hint<'a> {
     /// Enable a version of a key.
     KeyEnable {
         /// The key.
-        of: KeyOf<'a>,
+        key: KeyTarget<'a>,
         /// The version, if it is not the version in use.
         version: Option<&'a str>,
     },
     /// Recover a deleted key.
     KeyRecover {
         /// The key.
-        of: KeyOf<'a>,
+        key: KeyTarget<'a>,
     },
     /// Rotate to a new version of the key.
     KeyRotate {
@@ -126,7 +126,7 @@ pub enum Hint<'a> {
 
 /// The key that a command is for: by default the registry's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyOf<'a> {
+pub struct KeyTarget<'a> {
     /// The registry.
     pub registry: &'a str,
     /// The vault, if it is not the vault of the registry's key.
@@ -157,8 +157,8 @@ impl<'a> Hint<'a> {
             Self::RevokePolicy,
             Self::Restore { registry },
             Self::ResetYes,
-            Self::KeyEnable { of: KeyOf::registry(registry), version: None },
-            Self::KeyRecover { of: KeyOf::registry(registry) },
+            Self::KeyEnable { key: KeyTarget::for_registry(registry), version: None },
+            Self::KeyRecover { key: KeyTarget::for_registry(registry) },
             Self::KeyRotate { registry },
             Self::AssignIdentity { registry, identity },
             Self::Gc { registry },
@@ -180,14 +180,14 @@ impl<'a> Hint<'a> {
             Self::Health { registry },
         ];
         debug_assert!(
-            samples.iter().map(Self::place).eq(0..samples.len()),
+            samples.iter().map(Self::index).eq(0..samples.len()),
             "a sample of each kind"
         );
         samples
     }
 
     /// The index among the samples. A new kind needs an index here, and a sample.
-    fn place(&self) -> usize {
+    fn index(&self) -> usize {
         match self {
             Self::Serve { .. } => 0,
             Self::Status => 1,
@@ -218,42 +218,42 @@ impl<'a> Hint<'a> {
         }
     }
 
-    fn words(&self) -> CommandLine {
-        let of = |words: &str| CommandLine::default().words(words);
+    fn command_line(&self) -> CommandLine {
+        let line = |args: &str| CommandLine::default().args(args);
         match self {
             Self::Serve { listen, azure_listen } => {
-                of("serve").address("--listen", *listen).address("--azure-listen", *azure_listen)
+                line("serve").address("--listen", *listen).address("--azure-listen", *azure_listen)
             }
-            Self::Status => of("status"),
-            Self::Password { owner: false } => of("password"),
-            Self::Password { owner: true } => of("password --owner"),
-            Self::RevokePolicy => of("revoke --by policy"),
-            Self::Restore { registry } => of("restore").registry(registry),
-            Self::ResetYes => of("reset --yes"),
-            Self::KeyEnable { of: key, version } => {
-                of("key enable").option("--version", *version).key(key)
+            Self::Status => line("status"),
+            Self::Password { owner: false } => line("password"),
+            Self::Password { owner: true } => line("password --owner"),
+            Self::RevokePolicy => line("revoke --by policy"),
+            Self::Restore { registry } => line("restore").registry(registry),
+            Self::ResetYes => line("reset --yes"),
+            Self::KeyEnable { key, version } => {
+                line("key enable").option("--version", *version).key(key)
             }
-            Self::KeyRecover { of: key } => of("key recover").key(key),
-            Self::KeyRotate { registry } => of("key rotate").registry(registry),
+            Self::KeyRecover { key } => line("key recover").key(key),
+            Self::KeyRotate { registry } => line("key rotate").registry(registry),
             Self::AssignIdentity { registry, identity } => {
-                of("registry assign-identity").word(registry).word(identity)
+                line("registry assign-identity").arg(registry).arg(identity)
             }
-            Self::Gc { registry } => of("gc").registry(registry),
-            Self::GcNow { registry } => of("gc --now").registry(registry),
-            Self::Verify { registry } => of("verify").registry(registry),
-            Self::ClearFaults => of("faults clear"),
-            Self::ListFaults => of("faults list"),
-            Self::ResumeClock => of("clock resume"),
-            Self::ExportEnv => of("env"),
-            Self::AddHosts => of("env --hosts"),
-            Self::RunCommand => of("run -- CMD"),
-            Self::Doctor => of("doctor"),
-            Self::Reset => of("reset"),
-            Self::Stop => of("stop"),
-            Self::KeyList { registry } => of("key list").registry(registry),
-            Self::ImageList { registry } => of("image list").registry(registry),
-            Self::Health { registry } => of("health").word("--registry").word(registry),
-            Self::Az(args) => args.iter().fold(of("az --"), CommandLine::word),
+            Self::Gc { registry } => line("gc").registry(registry),
+            Self::GcNow { registry } => line("gc --now").registry(registry),
+            Self::Verify { registry } => line("verify").registry(registry),
+            Self::ClearFaults => line("faults clear"),
+            Self::ListFaults => line("faults list"),
+            Self::ResumeClock => line("clock resume"),
+            Self::ExportEnv => line("env"),
+            Self::AddHosts => line("env --hosts"),
+            Self::RunCommand => line("run -- CMD"),
+            Self::Doctor => line("doctor"),
+            Self::Reset => line("reset"),
+            Self::Stop => line("stop"),
+            Self::KeyList { registry } => line("key list").registry(registry),
+            Self::ImageList { registry } => line("image list").registry(registry),
+            Self::Health { registry } => line("health").arg("--registry").arg(registry),
+            Self::Az(args) => args.iter().fold(line("az --"), CommandLine::arg),
         }
     }
 }
@@ -267,13 +267,13 @@ impl Hints {
 
     /// The same for a person outside the container, if the program runs in a container.
     #[must_use]
-    pub(super) fn outside(mut self, container: Option<Container>) -> Self {
+    pub(super) fn outside_container(mut self, container: Option<Container>) -> Self {
         self.container = container;
         self
     }
 
     /// Whether the reader is outside the container. A container has one emulator, which a command need not name.
-    pub(super) fn is_outside(&self) -> bool {
+    pub(super) fn is_outside_container(&self) -> bool {
         self.container.is_some()
     }
 
@@ -306,17 +306,17 @@ impl Hints {
     /// The command line to type.
     pub fn line(&self, hint: &Hint<'_>) -> String {
         let outside = self.container.as_ref().map(Container::exec).unwrap_or_default();
-        let mut line = CommandLine::default().words(&outside).word(&self.program);
+        let mut line = CommandLine::default().args(&outside).arg(&self.program);
         if let Some(folder) = &self.data_dir {
-            line = line.word("--data-dir").word(folder);
+            line = line.arg("--data-dir").arg(folder);
         }
         // A start is on this machine, wherever the endpoint is.
         if let Some(endpoint) = &self.endpoint
             && !matches!(hint, Hint::Serve { .. })
         {
-            line = line.word("--endpoint").word(endpoint);
+            line = line.arg("--endpoint").arg(endpoint);
         }
-        let line = line.then(hint.words());
+        let line = line.append(hint.command_line());
         match hint {
             Hint::ExportEnv => format!("eval \"$({line})\""),
             Hint::AddHosts => format!("{line} | sudo tee -a /etc/hosts"),
@@ -326,42 +326,42 @@ impl Hints {
 
     /// The command that makes a registry available again after its key became unusable. `revoked`: the known methods by which
     /// `revoke` has revoked the key; `restore` undoes nothing else. `None` if no command is known.
-    pub fn way_back(
+    pub fn repair_hint(
         &self,
         cause: Cause,
         registry: &str,
         revoked: &[RevocationMethod],
     ) -> Option<String> {
         let method = RevocationMethod::from_cause(cause)?;
-        let of = KeyOf::registry(registry);
+        let key = KeyTarget::for_registry(registry);
         let hint = match method {
             _ if revoked.contains(&method) => Hint::Restore { registry },
-            RevocationMethod::Disable => Hint::KeyEnable { of, version: None },
-            RevocationMethod::Delete => Hint::KeyRecover { of },
+            RevocationMethod::Disable => Hint::KeyEnable { key, version: None },
+            RevocationMethod::Delete => Hint::KeyRecover { key },
             RevocationMethod::Policy
             | RevocationMethod::Role
             | RevocationMethod::Firewall
             | RevocationMethod::Vault
             | RevocationMethod::Identity => {
-                return Some(self.doctor_knows());
+                return Some(self.doctor_hint());
             }
         };
         Some(format!("`{}` repairs it", self.line(&hint)))
     }
 
     /// The same after a `restore`, which has undone every `revoke`.
-    pub fn way_back_after_restore(&self, cause: Cause, registry: &str) -> String {
-        self.way_back(cause, registry, &[]).unwrap_or_else(|| self.doctor_knows())
+    pub fn repair_hint_after_restore(&self, cause: Cause, registry: &str) -> String {
+        self.repair_hint(cause, registry, &[]).unwrap_or_else(|| self.doctor_hint())
     }
 
-    fn doctor_knows(&self) -> String {
+    fn doctor_hint(&self) -> String {
         format!("`{}` finds the reason, and the command that repairs it", self.line(&Hint::Doctor))
     }
 }
 
-impl<'a> KeyOf<'a> {
+impl<'a> KeyTarget<'a> {
     /// The key of a registry.
-    pub fn registry(registry: &'a str) -> Self {
+    pub fn for_registry(registry: &'a str) -> Self {
         Self { registry, vault: None, key: None }
     }
 }
@@ -369,30 +369,30 @@ impl<'a> KeyOf<'a> {
 impl CommandLine {
     /// Adds an argument.
     #[must_use]
-    pub fn word(mut self, word: impl AsRef<OsStr>) -> Self {
-        self.0.push(word.as_ref().to_owned());
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+        self.0.push(arg.as_ref().to_owned());
         self
     }
 
     /// Adds arguments that need no quotes, separated by spaces.
-    fn words(self, words: &str) -> Self {
-        words.split_ascii_whitespace().fold(self, Self::word)
+    fn args(self, args: &str) -> Self {
+        args.split_ascii_whitespace().fold(self, Self::arg)
     }
 
     /// Adds `--registry`, unless the registry is the default.
     fn registry(self, registry: &str) -> Self {
-        if registry == RegistryName::LOCAL { self } else { self.word("--registry").word(registry) }
+        if registry == RegistryName::LOCAL { self } else { self.arg("--registry").arg(registry) }
     }
 
     /// Adds the options that name a key.
-    fn key(self, key: &KeyOf<'_>) -> Self {
+    fn key(self, key: &KeyTarget<'_>) -> Self {
         self.option("--vault", key.vault).option("--key", key.key).registry(key.registry)
     }
 
     /// Adds an option, if it has a value.
     fn option(self, name: &str, value: Option<impl AsRef<OsStr>>) -> Self {
         match value {
-            Some(value) => self.word(name).word(value),
+            Some(value) => self.arg(name).arg(value),
             None => self,
         }
     }
@@ -401,7 +401,7 @@ impl CommandLine {
         self.option(name, address.map(|address| address.to_string()))
     }
 
-    fn then(mut self, more: Self) -> Self {
+    fn append(mut self, more: Self) -> Self {
         self.0.extend(more.0);
         self
     }
@@ -409,11 +409,11 @@ impl CommandLine {
 
 impl fmt::Display for CommandLine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, word) in self.0.iter().enumerate() {
+        for (number, arg) in self.0.iter().enumerate() {
             if number > 0 {
                 f.write_str(" ")?;
             }
-            f.write_str(&quoted(word))?;
+            f.write_str(&quoted(arg))?;
         }
         Ok(())
     }
@@ -439,7 +439,7 @@ mod tests {
             (OsString::from("/my programs/sealyard"), OsString::from("it's here"));
         let hints = Hints::new(Some(&program), Some(folder));
         assert_eq!(
-            hints.line(&Hint::KeyEnable { of: KeyOf::registry("local"), version: None }),
+            hints.line(&Hint::KeyEnable { key: KeyTarget::for_registry("local"), version: None }),
             r"'/my programs/sealyard' --data-dir 'it'\''s here' key enable"
         );
     }
@@ -463,16 +463,16 @@ mod tests {
 
     #[test]
     fn a_hint_names_the_registry_that_it_is_for() {
-        let of = |registry| hints().line(&Hint::Restore { registry });
+        let restore = |registry| hints().line(&Hint::Restore { registry });
 
-        assert_eq!(of("local"), "sealyard restore");
-        assert_eq!(of("team1"), "sealyard restore --registry team1");
+        assert_eq!(restore("local"), "sealyard restore");
+        assert_eq!(restore("team1"), "sealyard restore --registry team1");
         assert_eq!(
-            hints().way_back(Cause::KeyDisabled, "team1", &[]).unwrap(),
+            hints().repair_hint(Cause::KeyDisabled, "team1", &[]).unwrap(),
             "`sealyard key enable --registry team1` repairs it"
         );
         assert_eq!(
-            hints().way_back(Cause::VaultUnreachable, "team1", &RevocationMethod::ALL),
+            hints().repair_hint(Cause::VaultUnreachable, "team1", &RevocationMethod::ALL),
             None
         );
     }
@@ -492,10 +492,10 @@ mod tests {
             let others: Vec<RevocationMethod> =
                 RevocationMethod::ALL.into_iter().filter(|other| *other != method).collect();
 
-            let taken = hints().way_back(cause, "local", &[method]).unwrap();
-            let by_others = hints().way_back(cause, "local", &others).unwrap();
+            let by_restore = hints().repair_hint(cause, "local", &[method]).unwrap();
+            let by_others = hints().repair_hint(cause, "local", &others).unwrap();
 
-            assert_eq!(taken, "`sealyard restore` repairs it", "{cause}");
+            assert_eq!(by_restore, "`sealyard restore` repairs it", "{cause}");
             assert!(!by_others.contains("restore"), "{cause}: {by_others}");
         }
     }
@@ -503,9 +503,9 @@ mod tests {
     #[test]
     fn every_hint_has_a_sample_that_the_program_can_parse() {
         for hint in Hint::samples("team1", "an identity") {
-            let words = hint.words().0;
+            let typed = hint.command_line().0;
             let args: Vec<OsString> =
-                std::iter::once("sealyard".into()).chain(words.iter().cloned()).collect();
+                std::iter::once("sealyard".into()).chain(typed.iter().cloned()).collect();
 
             assert!(crate::cli::command::parse(&args).is_ok(), "{hint:?}");
         }

@@ -76,7 +76,7 @@ pub(super) async fn identity(
             context.output.result(&text, &serde_json::json!({ "deleted": which.name }));
         }
     }
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
 fn render(list: &IdentityList) -> String {

@@ -6,9 +6,9 @@ use super::client::{Emulator, segment};
 use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
-use super::hints::{Hint, Hints, KeyOf};
+use super::hints::{Hint, Hints, KeyTarget};
 use super::output::{count, table, to_the_second};
-use super::phrases::state_in_words;
+use super::phrases::describe_state;
 use crate::admin::{KeyList, KeyOperation, KeyReply, KeyRequest};
 
 pub(super) const EXAMPLES: &str = "\
@@ -94,9 +94,9 @@ pub(super) async fn key(
     let request =
         KeyRequest { operation, vault: which.vault, key: which.key, version, wait: !no_wait };
     let reply: KeyReply = emulator.post(&path, &request).await?;
-    let text = render(&reply, !no_wait) + &undone_by(&request, &which.registry, &context.hints);
+    let text = render(&reply, !no_wait) + &undo_hint(&request, &which.registry, &context.hints);
     context.output.result(&text, &reply);
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
 async fn list(which: &Which, emulator: &Emulator, context: &Context) -> Result<Exit, CliError> {
@@ -108,7 +108,7 @@ async fn list(which: &Which, emulator: &Emulator, context: &Context) -> Result<E
     let list: KeyList =
         emulator.get(&format!("/registries/{}/key", segment(&which.registry)), &query).await?;
     context.output.result(&render_list(&list), &list);
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
 pub(super) fn render_list(list: &KeyList) -> String {
@@ -152,18 +152,18 @@ pub(super) fn render(reply: &KeyReply, waited: bool) -> String {
         (KeyOperation::Delete, _) => format!("{key} is deleted"),
         (KeyOperation::Recover, _) => format!("{key} is recovered"),
     };
-    let state = state_in_words(reply.state, reply.cause);
+    let state = describe_state(reply.state, reply.cause);
     let when = if waited { "" } else { " before it has seen the change" };
     format!("{done}; registry {}: {state}{when}", reply.registry)
 }
 
 /// A line with the command that undoes an operation that makes the registry unavailable.
-pub(super) fn undone_by(request: &KeyRequest, registry: &str, hints: &Hints) -> String {
+pub(super) fn undo_hint(request: &KeyRequest, registry: &str, hints: &Hints) -> String {
     let (vault, key) = (request.vault.as_deref(), request.key.as_deref());
-    let of = KeyOf { registry, vault, key };
+    let key = KeyTarget { registry, vault, key };
     let hint = match request.operation {
-        KeyOperation::Disable => Hint::KeyEnable { of, version: request.version.as_deref() },
-        KeyOperation::Delete => Hint::KeyRecover { of },
+        KeyOperation::Disable => Hint::KeyEnable { key, version: request.version.as_deref() },
+        KeyOperation::Delete => Hint::KeyRecover { key },
         KeyOperation::NewVersion
         | KeyOperation::Rotate
         | KeyOperation::Enable

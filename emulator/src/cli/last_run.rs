@@ -28,8 +28,8 @@ pub(super) struct LastRun {
 
 impl LastRun {
     /// The last emulator of a data folder, or `None` if it was shut down or may still run.
-    pub(super) fn of_folder(folder: &Path) -> Option<Self> {
-        Self::of(folder, &read_endpoints(&folder.join(ENDPOINTS_FILE))?)
+    pub(super) fn in_folder(folder: &Path) -> Option<Self> {
+        Self::from_report(folder, &read_endpoints(&folder.join(ENDPOINTS_FILE))?)
     }
 
     /// The last emulator that answered at a URL: the emulator of the named or the default folder, or a registered one.
@@ -42,11 +42,11 @@ impl LastRun {
         let known = named.map(Path::to_owned).into_iter().chain(Config::default_data_dir());
         known.chain(registered).find_map(|folder| {
             let report = read_endpoints(&folder.join(ENDPOINTS_FILE)).filter(is_it)?;
-            Self::of(&folder, &report)
+            Self::from_report(&folder, &report)
         })
     }
 
-    fn of(folder: &Path, report: &StatusReport) -> Option<Self> {
+    fn from_report(folder: &Path, report: &StatusReport) -> Option<Self> {
         if is_alive(report.pid) {
             return None;
         }
@@ -67,7 +67,7 @@ impl LastRun {
     }
 
     /// The command that starts it again.
-    pub(super) fn start(&self, hints: &Hints) -> String {
+    pub(super) fn start_command(&self, hints: &Hints) -> String {
         // The default folder needs no option, and hints contain the typed folder.
         let is_named = Config::default_data_dir().is_none_or(|folder| folder != self.folder);
         let hints = if is_named { hints.in_folder(&self.folder) } else { hints.clone() };
@@ -99,19 +99,19 @@ mod tests {
     #[test]
     fn the_command_for_a_killed_emulator_has_its_addresses() {
         let folder = tempfile::tempdir().unwrap();
-        let mut told = report();
-        (told.pid, told.registry) = (ended(), "http://127.0.0.1:6000".to_owned());
+        let mut status = report();
+        (status.pid, status.registry) = (ended(), "http://127.0.0.1:6000".to_owned());
         let file = folder.path().join(ENDPOINTS_FILE);
-        fs_err::write(&file, serde_json::to_vec(&told).unwrap()).unwrap();
+        fs_err::write(&file, serde_json::to_vec(&status).unwrap()).unwrap();
         let url = "http://127.0.0.1:6000".parse().unwrap();
 
-        let last = LastRun::of_folder(folder.path()).unwrap();
+        let last = LastRun::in_folder(folder.path()).unwrap();
 
         let line = format!(
             "sealyard --data-dir {} serve --listen 127.0.0.1:6000",
             folder.path().display()
         );
-        assert_eq!(last.start(&hints()), line);
+        assert_eq!(last.start_command(&hints()), line);
         assert_eq!(LastRun::at(&url, Some(folder.path())), Some(last));
         let other = "http://127.0.0.1:6001".parse().unwrap();
         assert_eq!(LastRun::at(&other, Some(folder.path())), None);
@@ -120,12 +120,12 @@ mod tests {
     #[test]
     fn an_emulator_whose_process_exists_may_still_run() {
         let folder = tempfile::tempdir().unwrap();
-        let mut told = report();
-        told.pid = std::process::id();
+        let mut status = report();
+        status.pid = std::process::id();
         let file = folder.path().join(ENDPOINTS_FILE);
-        fs_err::write(&file, serde_json::to_vec(&told).unwrap()).unwrap();
+        fs_err::write(&file, serde_json::to_vec(&status).unwrap()).unwrap();
 
-        assert_eq!(LastRun::of_folder(folder.path()), None);
-        assert_eq!(LastRun::of_folder(&folder.path().join("none")), None);
+        assert_eq!(LastRun::in_folder(folder.path()), None);
+        assert_eq!(LastRun::in_folder(&folder.path().join("none")), None);
     }
 }

@@ -78,13 +78,15 @@ pub(super) fn init(level: Level, format: LogFormat) -> Option<String> {
     complaint
 }
 
-fn filter(asked: Option<&str>, level: Level) -> (EnvFilter, Option<String>) {
+fn filter(requested: Option<&str>, level: Level) -> (EnvFilter, Option<String>) {
     let default = || EnvFilter::new(level.filter());
-    match asked.filter(|asked| !asked.trim().is_empty()) {
+    match requested.filter(|requested| !requested.trim().is_empty()) {
         None => (default(), None),
-        Some(asked) => match EnvFilter::try_new(asked) {
+        Some(requested) => match EnvFilter::try_new(requested) {
             Ok(filter) => (filter, None),
-            Err(error) => (default(), Some(format!("{LOG_ENV}={asked:?} is not used: {error}"))),
+            Err(error) => {
+                (default(), Some(format!("{LOG_ENV}={requested:?} is not used: {error}")))
+            }
         },
     }
 }

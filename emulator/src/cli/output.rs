@@ -82,11 +82,11 @@ impl Output {
     }
 
     /// Prints a warning to standard error.
-    pub(super) fn warning(self, words: &str) {
+    pub(super) fn warning(self, message: &str) {
         if self.quiet {
             return;
         }
-        paint::err(&format!("warning: {words}\n"));
+        paint::err(&format!("warning: {message}\n"));
     }
 
     /// A progress line, shown only on a terminal.
@@ -194,14 +194,14 @@ fn error_document(error: &CliError, hints: &Hints) -> String {
 
 /// The causes of an error that its own message does not repeat.
 fn causes(error: &CliError) -> Vec<String> {
-    let mut said = error.to_string();
+    let mut printed = error.to_string();
     let mut causes = Vec::new();
     let mut source = error.source();
     while let Some(cause) = source {
-        let words = cause.to_string();
-        if !said.contains(&words) {
-            causes.push(words.clone());
-            said = words;
+        let message = cause.to_string();
+        if !printed.contains(&message) {
+            causes.push(message.clone());
+            printed = message;
         }
         source = cause.source();
     }

@@ -75,11 +75,11 @@ fn state(text: &str) -> Option<(usize, usize, Style)> {
 
 /// Whether a line has the names of columns, in capital letters.
 fn is_header(line: &str) -> bool {
-    let mut words = line.split_whitespace().peekable();
+    let mut names = line.split_whitespace().peekable();
     line.starts_with(' ')
-        && words.peek().is_some()
+        && names.peek().is_some()
         && line.split("  ").filter(|word| !word.trim().is_empty()).count() > 1
-        && words.all(|word| word.bytes().all(|byte| byte.is_ascii_uppercase()))
+        && names.all(|name| name.bytes().all(|byte| byte.is_ascii_uppercase()))
 }
 
 #[cfg(test)]

@@ -38,18 +38,21 @@ pub(super) async fn password(
     context: &Context,
 ) -> Result<Exit, CliError> {
     let report: StatusReport = emulator.get("/status", &[]).await?;
-    let password =
-        if args.owner { owner(emulator, &report)? } else { of_clients(emulator, &report)? };
+    let password = if args.owner {
+        owner_secret(emulator, &report)?
+    } else {
+        client_password(emulator, &report)?
+    };
     if context.global.json {
         context.output.data("", &json!({ "password": *password }));
     } else {
         context.output.raw(format!("{}\n", *password).as_bytes());
     }
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
 /// The password for clients of registries.
-pub(super) fn of_clients(
+pub(super) fn client_password(
     emulator: &Emulator,
     report: &StatusReport,
 ) -> Result<Zeroizing<String>, CliError> {
@@ -65,7 +68,7 @@ pub(super) fn of_clients(
 }
 
 /// The owner's secret for the vault.
-pub(super) fn owner(
+pub(super) fn owner_secret(
     emulator: &Emulator,
     report: &StatusReport,
 ) -> Result<Zeroizing<String>, CliError> {
@@ -102,28 +105,33 @@ mod tests {
         let mut report = report();
         let there = Emulator::at("http://127.0.0.1:1".parse().unwrap(), None).unwrap();
         let here = Emulator::at("http://127.0.0.1:1".parse().unwrap(), None).unwrap();
-        let here = here.on_this_side(true);
+        let here = here.on_this_machine(true);
         report.password = Some(PasswordLocation::File(password));
         report.owner_secret = Some(secret);
 
-        assert_eq!(*of_clients(&here, &report).unwrap(), "of clients");
-        assert_eq!(*owner(&here, &report).unwrap(), "of the owner");
+        assert_eq!(*client_password(&here, &report).unwrap(), "of clients");
+        assert_eq!(*owner_secret(&here, &report).unwrap(), "of the owner");
         // A server elsewhere could name any file on this machine.
-        assert!(of_clients(&there, &report).unwrap_err().to_string().contains("where it runs"));
-        assert!(owner(&there, &report).unwrap_err().to_string().contains("where it runs"));
+        assert!(
+            client_password(&there, &report).unwrap_err().to_string().contains("where it runs")
+        );
+        assert!(owner_secret(&there, &report).unwrap_err().to_string().contains("where it runs"));
     }
 
     #[test]
     fn the_error_explains_why_there_is_no_password() {
         let mut report = report();
         let here = Emulator::at("http://127.0.0.1:1".parse().unwrap(), None).unwrap();
-        let words = |report: &StatusReport| of_clients(&here, report).unwrap_err().to_string();
+        let message =
+            |report: &StatusReport| client_password(&here, report).unwrap_err().to_string();
 
-        assert!(words(&report).starts_with("there is no password"));
-        assert_eq!(*owner(&here, &report).unwrap(), WELL_KNOWN_SECRET);
+        assert!(message(&report).starts_with("there is no password"));
+        assert_eq!(*owner_secret(&here, &report).unwrap(), WELL_KNOWN_SECRET);
         report.password = Some(PasswordLocation::Given);
-        assert!(words(&report).contains("SEALYARD_PASSWORD"));
+        assert!(message(&report).contains("SEALYARD_PASSWORD"));
         report.azure = None;
-        assert!(owner(&here, &report).unwrap_err().to_string().contains("mock-keyvault env"));
+        assert!(
+            owner_secret(&here, &report).unwrap_err().to_string().contains("mock-keyvault env")
+        );
     }
 }

@@ -6,7 +6,7 @@ use crate::admin::{StatusReport, UnfinishedReport};
 use crate::keys::{Cause, State};
 
 /// The data folder, and how to remove the data.
-pub(super) fn data_in_words(report: &StatusReport, hints: &Hints) -> String {
+pub(super) fn describe_data(report: &StatusReport, hints: &Hints) -> String {
     let folder = report.data_dir.display();
     if report.ephemeral {
         return format!("{folder}, which is removed at exit");
@@ -15,7 +15,7 @@ pub(super) fn data_in_words(report: &StatusReport, hints: &Hints) -> String {
 }
 
 /// A state and its cause, in the form that every command prints.
-pub(super) fn state_in_words(state: State, cause: Option<Cause>) -> String {
+pub(super) fn describe_state(state: State, cause: Option<Cause>) -> String {
     match cause {
         Some(cause) => format!("{state} ({cause})"),
         None => state.to_string(),

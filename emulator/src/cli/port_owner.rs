@@ -21,7 +21,7 @@ pub(super) struct PortOwner {
 
 impl PortOwner {
     /// The process that listens on the port of this address.
-    pub(super) fn of(address: SocketAddr) -> Option<Self> {
+    pub(super) fn find(address: SocketAddr) -> Option<Self> {
         let inodes: Vec<String> = ["/proc/net/tcp", "/proc/net/tcp6"]
             .iter()
             .filter_map(|path| fs::read_to_string(path).ok())
@@ -95,7 +95,7 @@ mod tests {
     fn the_owner_of_a_port_is_found() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
 
-        let owner = PortOwner::of(listener.local_addr().unwrap()).unwrap();
+        let owner = PortOwner::find(listener.local_addr().unwrap()).unwrap();
 
         assert_eq!(owner.pid, std::process::id());
         assert!(!owner.name.is_empty());

@@ -11,7 +11,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::hints::{Hint, Hints};
 use super::output::{bytes, count, table, to_the_second};
-use super::phrases::state_in_words;
+use super::phrases::describe_state;
 use crate::admin::{
     ChangeRegistry, CreateRegistry, CreatedRegistry, RegistryDetails, RegistryList, RotateKey,
     RotatedKey, Status,
@@ -121,7 +121,7 @@ pub(super) async fn registry(
     match command {
         RegistryCommand::List => {
             let mut list: RegistryList = emulator.get("/registries", &[]).await?;
-            emulator.address_from_this_side(
+            emulator.set_address_of_local(
                 list.registries.iter_mut().map(|details| &mut details.report),
             );
             output.result(&render_list(&list), &list);
@@ -133,7 +133,7 @@ pub(super) async fn registry(
         }
         RegistryCommand::Show { name } => {
             let mut details: RegistryDetails = emulator.get(&path(&name), &[]).await?;
-            emulator.address_from_this_side([&mut details.report]);
+            emulator.set_address_of_local([&mut details.report]);
             output.result(&render(&details), &details);
         }
         RegistryCommand::Delete { name } => {
@@ -144,7 +144,7 @@ pub(super) async fn registry(
             let request = RotateKey { key_identifier: key, identity };
             let path = format!("{}/rotate-key", path(&name));
             let mut rotated: RotatedKey = emulator.post(&path, &request).await?;
-            emulator.address_from_this_side([&mut rotated.registry.report]);
+            emulator.set_address_of_local([&mut rotated.registry.report]);
             let title = match rotated.rotation.data_keys {
                 0 => format!("the registry {name} already uses {}", rotated.rotation.to),
                 keys => format!(
@@ -158,7 +158,7 @@ pub(super) async fn registry(
         RegistryCommand::AssignIdentity(args) => args.change(true, emulator, context).await?,
         RegistryCommand::RemoveIdentity(args) => args.change(false, emulator, context).await?,
     }
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
 impl CreateArgs {
@@ -199,10 +199,10 @@ impl IdentityArgs {
             request.remove_identities = named;
         }
         let mut details: RegistryDetails = emulator.patch(&path(&self.name), &request).await?;
-        emulator.address_from_this_side([&mut details.report]);
+        emulator.set_address_of_local([&mut details.report]);
         let mut text = render(&details);
         if !assign {
-            text.push_str(&self.undone_by(&context.hints));
+            text.push_str(&self.undo_hints(&context.hints));
         }
         context.output.result(&text, &details);
         Ok(())
@@ -211,10 +211,12 @@ impl IdentityArgs {
 
 impl IdentityArgs {
     /// A line for each identity with the command that assigns it again.
-    fn undone_by(&self, hints: &Hints) -> String {
-        let of = |identity| hints.line(&Hint::AssignIdentity { registry: &self.name, identity });
-        let lines =
-            self.identities.iter().map(|identity| format!("\n`{}` assigns it again", of(identity)));
+    fn undo_hints(&self, hints: &Hints) -> String {
+        let line = |identity| hints.line(&Hint::AssignIdentity { registry: &self.name, identity });
+        let lines = self
+            .identities
+            .iter()
+            .map(|identity| format!("\n`{}` assigns it again", line(identity)));
         lines.collect()
     }
 }
@@ -230,7 +232,7 @@ fn tag(text: &str) -> Result<(String, String), String> {
 
 fn with_warnings(title: &str, registry: &RegistryDetails, warnings: &[String]) -> String {
     let mut lines = vec![title.to_owned()];
-    lines.extend(warnings.iter().map(|words| format!("warning: {words}")));
+    lines.extend(warnings.iter().map(|warning| format!("warning: {warning}")));
     format!("{}\n\n{}", lines.join("\n"), render(registry))
 }
 
@@ -241,7 +243,7 @@ fn render_list(list: &RegistryList) -> String {
         [
             report.name.clone(),
             registry.sku.clone(),
-            state_in_words(report.state, report.cause),
+            describe_state(report.state, report.cause),
             report.login_server.clone(),
             key.unwrap_or_else(|| "service-managed".to_owned()),
         ]
@@ -254,7 +256,7 @@ fn render(registry: &RegistryDetails) -> String {
     let mut rows: Vec<[String; 2]> = Vec::new();
     let mut row = |name: &str, value: String| rows.push([name.to_owned(), value]);
     row("registry", report.name.clone());
-    row("state", state_in_words(report.state, report.cause));
+    row("state", describe_state(report.state, report.cause));
     row("url", report.url.clone());
     row("docker", format!("docker push {}/NAME:TAG", report.login_server));
     match &report.key {

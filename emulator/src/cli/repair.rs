@@ -90,7 +90,7 @@ pub(super) struct RepairArgs {
 
 /// The options of `serve` from its environment variables.
 #[derive(Parser)]
-struct OfEnvironment {
+struct ServeEnvironment {
     #[command(flatten)]
     serve: ServeArgs,
 }
@@ -112,7 +112,7 @@ pub(super) fn repair(args: RepairArgs, context: &Context) -> Result<Exit, CliErr
         Ok(repair) => repair,
         Err(failure) if failure.is_in_use() => {
             context.output.error(&failure.into(), &context.hints);
-            return Ok(Exit::Of(IN_USE));
+            return Ok(Exit::Code(IN_USE));
         }
         Err(failure) => return Err(failure.into()),
     };
@@ -123,14 +123,14 @@ pub(super) fn repair(args: RepairArgs, context: &Context) -> Result<Exit, CliErr
     let untouched = Report { plan: plan.clone(), recovered: None };
     if plan.is_empty() || dry_run {
         show(false, &untouched, &plan.to_string());
-        return Ok(if plan.lost_before { Exit::Of(LOST) } else { Exit::Fine });
+        return Ok(if plan.lost_before { Exit::Code(LOST) } else { Exit::Success });
     }
     if !yes && !is_confirmed(&plan, context)? {
         if context.global.json || !io::stdin().is_terminal() {
             show(false, &untouched, &plan.to_string());
         }
         context.output.hint("nothing was changed; confirm with `--yes`");
-        return Ok(Exit::Of(NOT_CONFIRMED));
+        return Ok(Exit::Code(NOT_CONFIRMED));
     }
     // Before anything is changed, so that a user who stops the repair has seen the losses.
     if yes && !context.global.json {
@@ -151,13 +151,13 @@ pub(super) fn repair(args: RepairArgs, context: &Context) -> Result<Exit, CliErr
     bar.finish_and_clear();
     let report = report?;
     show(true, &report, &report.to_string());
-    Ok(if report.lost_something() { Exit::Of(LOST) } else { Exit::Fine })
+    Ok(if report.lost_something() { Exit::Code(LOST) } else { Exit::Success })
 }
 
 impl RepairArgs {
     fn config(self, context: &Context) -> Result<Config, CliError> {
         // The settings that a start of this folder would use. Arguments take precedence over variables.
-        let OfEnvironment { mut serve } = OfEnvironment::try_parse_from(["serve"])
+        let ServeEnvironment { mut serve } = ServeEnvironment::try_parse_from(["serve"])
             .map_err(|error| CliError::Io(io::Error::other(error.to_string())))?;
         serve.data_dir.clone_from(&context.global.data_dir);
         serve.vault_data_dir = self.vault_data_dir.or(serve.vault_data_dir);
@@ -179,12 +179,12 @@ fn is_confirmed(plan: &Plan, context: &Context) -> Result<bool, CliError> {
     }
     context.output.raw(plan.to_string().as_bytes());
     if !plan.fits() {
-        let words = format!(
+        let question = format!(
             "The disk may have too little space: {} are needed for the new rows, and {} are free. If it is too little, nothing is changed. Type yes to try: ",
             bytes(plan.bytes_needed),
             bytes(plan.bytes_free)
         );
-        if !says_yes(&words, context)? {
+        if !says_yes(&question, context)? {
             return Ok(false);
         }
     }

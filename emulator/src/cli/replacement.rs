@@ -42,12 +42,12 @@ impl Replacement {
 
     /// Replaces this process by the command. With a hint or a call for afterwards, it waits for the command instead and returns its exit code.
     pub(super) fn exec(self, context: &Context) -> Result<Exit, CliError> {
-        let mut words = self.command.into_iter();
-        let program = words.next().unwrap_or_default();
+        let mut command_line = self.command.into_iter();
+        let program = command_line.next().unwrap_or_default();
         let failed =
             |source| CliError::Command { command: program.to_string_lossy().into_owned(), source };
         let mut command = Command::new(&program);
-        command.args(words).envs(self.variables);
+        command.args(command_line).envs(self.variables);
         if self.hint.is_none() && self.after.is_none() {
             return Err(failed(command.exec()));
         }
@@ -60,6 +60,6 @@ impl Replacement {
         }
         // As in a shell, the code of a program that a signal ended is 128 plus the number of the signal.
         let code = status.code().or_else(|| Some(128 + status.signal()?));
-        Ok(Exit::Of(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+        Ok(Exit::Code(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
     }
 }

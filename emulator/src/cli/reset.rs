@@ -58,7 +58,7 @@ fn render(reply: &ResetReply) -> String {
 
 /// An incomplete reset is a failure, because the next test of a suite would find the remaining items.
 fn exit(reply: &ResetReply) -> Exit {
-    if reply.left.is_empty() { Exit::Fine } else { Exit::Failed }
+    if reply.left.is_empty() { Exit::Success } else { Exit::Failed }
 }
 
 /// Asks the user. Without a terminal the answer is no.
@@ -95,10 +95,10 @@ mod tests {
         let done = ResetReply { left: Vec::new() };
         let left = ResetReply { left: vec!["the key of team1 stays".to_owned()] };
 
-        assert_eq!(exit(&done), Exit::Fine);
+        assert_eq!(exit(&done), Exit::Success);
         assert_eq!(exit(&left), Exit::Failed);
-        let words = render(&left);
-        assert!(words.contains("not completely reset"), "{words}");
-        assert!(words.ends_with("\n  the key of team1 stays"), "{words}");
+        let text = render(&left);
+        assert!(text.contains("not completely reset"), "{text}");
+        assert!(text.ends_with("\n  the key of team1 stays"), "{text}");
     }
 }

@@ -9,7 +9,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::hints::{Hint, Hints};
 use super::output::to_the_second;
-use super::phrases::state_in_words;
+use super::phrases::describe_state;
 use crate::admin::{RestoreReply, RestoreRequest, RevokeReply, RevokeRequest};
 use crate::keys::{Cause, State};
 use crate::revocation::RevocationMethod;
@@ -87,7 +87,7 @@ pub(super) async fn revoke(
     let request = RevokeRequest { by: args.by.into(), wait: !args.common.no_wait };
     let reply: RevokeReply = emulator.post(&path, &request).await?;
     context.output.result(&render_revoked(&reply, request.wait, &context.hints), &reply);
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
 pub(super) async fn restore(
@@ -100,11 +100,11 @@ pub(super) async fn restore(
         RestoreRequest { by: args.by.map(RevocationMethod::from), wait: !args.common.no_wait };
     let reply: RestoreReply = emulator.post(&path, &request).await?;
     context.output.result(&render_restored(&reply, request.wait, &context.hints), &reply);
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
 pub(super) fn render_revoked(reply: &RevokeReply, waited: bool, hints: &Hints) -> String {
-    let taken = match reply.by {
+    let done = match reply.by {
         RevocationMethod::Policy => "the access policy of the registry's identity is removed",
         RevocationMethod::Role => "the roles of the registry's identity are removed",
         RevocationMethod::Disable => "the key version in use is disabled",
@@ -117,7 +117,7 @@ pub(super) fn render_revoked(reply: &RevokeReply, waited: bool, hints: &Hints) -
         format!(", and becomes unavailable at {} by the emulator's clock", to_the_second(at))
     });
     format!(
-        "{taken}; registry {}: {}{}\n`{}` undoes it",
+        "{done}; registry {}: {}{}\n`{}` undoes it",
         reply.registry,
         state(reply.state, reply.cause, waited),
         later.unwrap_or_default(),
@@ -126,8 +126,8 @@ pub(super) fn render_revoked(reply: &RevokeReply, waited: bool, hints: &Hints) -
 }
 
 pub(super) fn render_restored(reply: &RestoreReply, waited: bool, hints: &Hints) -> String {
-    let names = |ways: &[RevocationMethod]| {
-        ways.iter().map(|way| way.name()).collect::<Vec<_>>().join(", ")
+    let names = |methods: &[RevocationMethod]| {
+        methods.iter().map(|method| method.name()).collect::<Vec<_>>().join(", ")
     };
     let done = if reply.restored.is_empty() {
         "nothing was revoked".to_owned()
@@ -140,10 +140,10 @@ pub(super) fn render_restored(reply: &RestoreReply, waited: bool, hints: &Hints)
         format!("; still revoked: {}", names(&reply.revoked))
     };
     let state = state(reply.state, reply.cause, waited);
-    let way_back = match reply.cause {
+    let hint = match reply.cause {
         // The registry is unavailable for another reason than a revocation.
         Some(cause) if reply.revoked.is_empty() => {
-            Some(hints.way_back_after_restore(cause, &reply.registry))
+            Some(hints.repair_hint_after_restore(cause, &reply.registry))
         }
         Some(_) => {
             let line = hints.line(&Hint::Restore { registry: &reply.registry });
@@ -151,13 +151,13 @@ pub(super) fn render_restored(reply: &RestoreReply, waited: bool, hints: &Hints)
         }
         None => None,
     };
-    let way_back = way_back.map_or_else(String::new, |words| format!("\n{words}"));
-    format!("{done}{left}; registry {}: {state}{way_back}", reply.registry)
+    let hint = hint.map_or_else(String::new, |hint| format!("\n{hint}"));
+    format!("{done}{left}; registry {}: {state}{hint}", reply.registry)
 }
 
 fn state(state: State, cause: Option<Cause>, waited: bool) -> String {
     let when = if waited { "" } else { " before it has seen the change" };
-    format!("{}{when}", state_in_words(state, cause))
+    format!("{}{when}", describe_state(state, cause))
 }
 
 impl From<MethodArg> for RevocationMethod {

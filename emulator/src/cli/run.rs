@@ -37,7 +37,7 @@ pub(super) struct RunArgs {
 }
 
 pub(super) async fn prepare(args: RunArgs, emulator: &Emulator) -> Result<Replacement, CliError> {
-    let report = trust::report_for_this_side(emulator).await?;
+    let report = trust::report_for_this_machine(emulator).await?;
     let bundle = trust::write_bundle(emulator, &report)?;
     let variables = for_one_command(&report, bundle.as_deref());
     Ok(Replacement::new(args.command, variables))

@@ -24,12 +24,12 @@ use crate::serve::{Sealyard, StartError};
 /// Serves until SIGINT or SIGTERM.
 pub(super) fn serve(mut args: ServeArgs, context: &Context) -> Result<Exit, CliError> {
     args.data_dir.clone_from(&context.global.data_dir);
-    args.password = ServeArgs::password_of_environment();
+    args.password = ServeArgs::password_from_environment();
     let config = Config::try_from(args)?;
     set_limits();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let ended = runtime.block_on(run(config, context));
-    if let Ok(Exit::Of(_)) = ended {
+    if let Ok(Exit::Code(_)) = ended {
         // A second Ctrl-C does not wait for the disk either.
         runtime.shutdown_background();
     }
@@ -45,15 +45,15 @@ async fn run(config: Config, context: &Context) -> Result<Exit, CliError> {
         (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     let started = tokio::select! {
         started = Sealyard::builder().config(config).register().start() => started,
-        _ = interrupt.recv() => return Ok(Exit::Of(130)),
-        _ = terminate.recv() => return Ok(Exit::Of(143)),
+        _ = interrupt.recv() => return Ok(Exit::Code(130)),
+        _ = terminate.recv() => return Ok(Exit::Code(143)),
     };
-    let emulator = started.map_err(|error| explained(error, listen, azure_listen))?;
+    let emulator = started.map_err(|error| explain(error, listen, azure_listen))?;
     let app = &emulator.app;
     let report = StatusReport::collect(app).await.map_err(io::Error::other)?;
     // The folder of an ephemeral emulator, or a variable, can name another emulator.
     let needs_endpoint = app.config.ephemeral || context.global.endpoint.is_some();
-    let hints = if needs_endpoint && !context.hints.is_outside() {
+    let hints = if needs_endpoint && !context.hints.is_outside_container() {
         context.hints.only_at(&report.registry)
     } else {
         context.hints.clone()
@@ -68,14 +68,14 @@ async fn run(config: Config, context: &Context) -> Result<Exit, CliError> {
         _ = interrupt.recv() => tracing::info!("interrupted: stopping"),
         _ = terminate.recv() => tracing::info!("terminated: stopping"),
     }
-    if let Some(words) = waits_for(&emulator.app.inflight.requests()) {
-        tracing::warn!("{words}");
+    if let Some(message) = waits_for(&emulator.app.inflight.requests()) {
+        tracing::warn!("{message}");
     }
     // A user who asks twice does not want to wait for running requests.
     tokio::select! {
-        () = emulator.shutdown() => Ok(Exit::Fine),
-        _ = interrupt.recv() => Ok(Exit::Of(130)),
-        _ = terminate.recv() => Ok(Exit::Of(143)),
+        () = emulator.shutdown() => Ok(Exit::Success),
+        _ = interrupt.recv() => Ok(Exit::Code(130)),
+        _ = terminate.recv() => Ok(Exit::Code(143)),
     }
 }
 
@@ -94,7 +94,7 @@ fn waits_for(requests: &[String]) -> Option<String> {
 }
 
 /// Explains the most common first error: a port in use. The message names the process and the hint.
-fn explained(error: StartError, listen: SocketAddr, azure_listen: SocketAddr) -> CliError {
+fn explain(error: StartError, listen: SocketAddr, azure_listen: SocketAddr) -> CliError {
     if !is_taken(&error) {
         return error.into();
     }
@@ -102,7 +102,7 @@ fn explained(error: StartError, listen: SocketAddr, azure_listen: SocketAddr) ->
         StartError::Listen { .. } => (listen, "--listen"),
         _ => (azure_listen, "--azure-listen"),
     };
-    CliError::PortTaken { address, flag, owner: PortOwner::of(address) }
+    CliError::PortTaken { address, flag, owner: PortOwner::find(address) }
 }
 
 fn is_taken(error: &StartError) -> bool {
@@ -160,11 +160,14 @@ mod tests {
         let source = std::net::TcpListener::bind(address).unwrap_err();
         let hints = Hints::new(None, None);
 
-        let error = explained(StartError::Listen { address, source }, address, address);
+        let error = explain(StartError::Listen { address, source }, address, address);
 
-        let words = error.to_string();
-        assert!(words.starts_with(&format!("port {} is in use by ", address.port())), "{words}");
-        assert!(words.ends_with(&format!("(pid {})", std::process::id())), "{words}");
+        let message = error.to_string();
+        assert!(
+            message.starts_with(&format!("port {} is in use by ", address.port())),
+            "{message}"
+        );
+        assert!(message.ends_with(&format!("(pid {})", std::process::id())), "{message}");
         assert_eq!(
             error.hint(&hints).unwrap(),
             "stop that process, or choose another port with --listen"
@@ -178,10 +181,10 @@ mod tests {
         let azure = holder.local_addr().unwrap();
         let error = StartError::Vault(VaultStartError::PortTaken { address: azure });
 
-        let error = explained(error, "127.0.0.1:5000".parse().unwrap(), azure);
+        let error = explain(error, "127.0.0.1:5000".parse().unwrap(), azure);
 
-        let words = error.to_string();
-        assert!(words.starts_with(&format!("port {} is in use by ", azure.port())), "{words}");
+        let message = error.to_string();
+        assert!(message.starts_with(&format!("port {} is in use by ", azure.port())), "{message}");
         let hint = error.hint(&Hints::new(None, None)).unwrap();
         assert_eq!(hint, "stop that process, or choose another port with --azure-listen");
     }
@@ -191,7 +194,7 @@ mod tests {
         let address: SocketAddr = "192.0.2.1:5000".parse().unwrap();
         let source = std::net::TcpListener::bind(address).unwrap_err();
 
-        let error = explained(StartError::Listen { address, source }, address, address);
+        let error = explain(StartError::Listen { address, source }, address, address);
 
         assert!(matches!(error, CliError::Start(_)));
     }

@@ -264,7 +264,7 @@ impl TryFrom<ServeArgs> for Config {
 
 impl ServeArgs {
     /// The password from the environment. An empty variable counts as none, because compose files set empty variables.
-    pub fn password_of_environment() -> Option<Password> {
+    pub fn password_from_environment() -> Option<Password> {
         std::env::var(PASSWORD_ENV).ok().and_then(Password::new)
     }
 
@@ -280,14 +280,14 @@ impl ServeArgs {
 
     fn vault(&self) -> Result<VaultChoice, ConfigError> {
         let Some(url) = &self.vault_url else {
-            let of_external = [
+            let external_options = [
                 ("--authority", self.authority.is_some()),
                 ("--tenant", self.tenant.is_some()),
                 ("--client-id", self.client_id.is_some()),
                 ("--client-secret-file", self.client_secret_file.is_some()),
                 ("--azure-ca", self.azure_ca.is_some()),
             ];
-            return match of_external.into_iter().find(|(_, given)| *given) {
+            return match external_options.into_iter().find(|(_, given)| *given) {
                 Some((flag, _)) => Err(ConfigError::WithoutVaultUrl(flag)),
                 None => Ok(VaultChoice::Embedded),
             };
@@ -456,9 +456,9 @@ mod tests {
 
     #[test]
     fn durations_have_bounds() {
-        let words = config(&["--rotation-check", "2h"]).unwrap_err().to_string();
+        let message = config(&["--rotation-check", "2h"]).unwrap_err().to_string();
 
-        assert_eq!(words, "--rotation-check must be between 1s and 1h");
+        assert_eq!(message, "--rotation-check must be between 1s and 1h");
     }
 
     #[test]
@@ -503,8 +503,8 @@ mod tests {
         assert_eq!(with(&[], None).unwrap().password, PasswordSource::Generated);
         let given = PasswordSource::Given(password().unwrap());
         assert_eq!(with(&[], password()).unwrap().password, given);
-        let of_file = PasswordSource::File(PathBuf::from("/run/secrets/p"));
-        assert_eq!(with(&file, None).unwrap().password, of_file);
+        let from_file = PasswordSource::File(PathBuf::from("/run/secrets/p"));
+        assert_eq!(with(&file, None).unwrap().password, from_file);
         assert_eq!(with(&file, password()).unwrap_err(), ConfigError::TwoPasswords);
         let trusted = with(&["--trusted-network"], password()).unwrap_err();
         assert_eq!(trusted, ConfigError::PasswordOfTrusted);

@@ -53,7 +53,7 @@ pub(super) fn start(
     context: &Context,
 ) -> Result<Exit, CliError> {
     args.data_dir.clone_from(&context.global.data_dir);
-    args.password = ServeArgs::password_of_environment();
+    args.password = ServeArgs::password_from_environment();
     // Invalid options are reported here, not in a log.
     let config = Config::try_from(args)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -62,7 +62,7 @@ pub(super) fn start(
 
 async fn begin(config: &Config, line: &[OsString], context: &Context) -> Result<Exit, CliError> {
     if !config.ephemeral
-        && let Some(url) = discovery::of_folder(&config.data_dir).await
+        && let Some(url) = discovery::in_folder(&config.data_dir).await
     {
         return Err(CliError::RunsAlready { folder: config.data_dir.clone(), url });
     }
@@ -78,20 +78,20 @@ async fn begin(config: &Config, line: &[OsString], context: &Context) -> Result<
     let files = Files::make(config)?;
     let log = files.open_log()?;
     let mut child = Command::new(std::env::current_exe()?)
-        .args(as_serve(line))
+        .args(serve_args(line))
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
         .process_group(0)
         .spawn()?;
-    files.note(child.id())?;
+    files.write_pid(child.id())?;
     let bar = context.output.progress("starting");
     let ready = tokio::select! {
         ready = ready(&mut child, config, &files) => ready,
         _ = tokio::signal::ctrl_c() => {
             end(&mut child).await?;
-            files.give_up(child.id());
-            return Ok(Exit::Of(130));
+            files.after_failed_start(child.id());
+            return Ok(Exit::Code(130));
         }
     };
     bar.finish_and_clear();
@@ -114,15 +114,15 @@ async fn begin(config: &Config, line: &[OsString], context: &Context) -> Result<
     };
     let ending = Ending::Background { log: &files.log };
     context.output.result(&banner(&report, &hints, ending), &report);
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
 /// Waits for the emulator until it answers.
 async fn ready(child: &mut Child, config: &Config, files: &Files) -> Result<Emulator, CliError> {
     loop {
         if child.try_wait()?.is_some() {
-            let (words, log) = files.give_up(child.id());
-            return Err(CliError::NotStarted { words, log });
+            let (end_of_log, log) = files.after_failed_start(child.id());
+            return Err(CliError::NotStarted { end_of_log, log });
         }
         if let Some(global) = address_of(child.id(), config) {
             match discovery::find(&global).await {
@@ -162,26 +162,26 @@ async fn end(child: &mut Child) -> Result<(), CliError> {
 fn address_of(pid: u32, config: &Config) -> Option<GlobalArgs> {
     let report: Option<StatusReport> = read_endpoints(&config.data_dir.join(ENDPOINTS_FILE));
     if report.is_some_and(|report| report.pid == pid) {
-        return Some(GlobalArgs::of_folder(config.data_dir.clone()));
+        return Some(GlobalArgs::for_folder(config.data_dir.clone()));
     }
     let entries = RuntimeFolder::for_user().and_then(|folder| folder.entries()).unwrap_or_default();
     let entry = entries.into_iter().find(|(_, entry)| entry.pid == pid)?.1;
-    Some(GlobalArgs::of_endpoint(entry.registry.parse().ok()?))
+    Some(GlobalArgs::for_endpoint(entry.registry.parse().ok()?))
 }
 
 /// The command line with `serve` instead of `start`, and without `--json`: its errors go to the log, which people read.
-fn as_serve(line: &[OsString]) -> Vec<OsString> {
-    let mut words: Vec<OsString> =
-        line.iter().skip(1).filter(|word| *word != "--json").cloned().collect();
+fn serve_args(line: &[OsString]) -> Vec<OsString> {
+    let mut args: Vec<OsString> =
+        line.iter().skip(1).filter(|arg| *arg != "--json").cloned().collect();
     let mut at = 0;
-    while let Some(word) = words.get_mut(at) {
-        if word == "start" {
-            *word = "serve".into();
+    while let Some(arg) = args.get_mut(at) {
+        if arg == "start" {
+            *arg = "serve".into();
             break;
         }
-        at += if WITH_VALUE.iter().any(|option| *word == **option) { 2 } else { 1 };
+        at += if WITH_VALUE.iter().any(|option| *arg == **option) { 2 } else { 1 };
     }
-    words
+    args
 }
 
 #[cfg(test)]
@@ -190,18 +190,18 @@ mod tests {
 
     #[test]
     fn the_emulator_gets_the_typed_options() {
-        let of = |line: &str| {
+        let serve = |line: &str| {
             let line: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            let words = as_serve(&line);
-            words.iter().map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+            let args = serve_args(&line);
+            args.iter().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ")
         };
 
-        assert_eq!(of("sealyard start"), "serve");
+        assert_eq!(serve("sealyard start"), "serve");
         assert_eq!(
-            of("sealyard start --listen 0 --key-name start"),
+            serve("sealyard start --listen 0 --key-name start"),
             "serve --listen 0 --key-name start"
         );
-        assert_eq!(of("sealyard --data-dir start -v start"), "--data-dir start -v serve");
-        assert_eq!(of("sealyard --data-dir=start start --json -q"), "--data-dir=start serve -q");
+        assert_eq!(serve("sealyard --data-dir start -v start"), "--data-dir start -v serve");
+        assert_eq!(serve("sealyard --data-dir=start start --json -q"), "--data-dir=start serve -q");
     }
 }

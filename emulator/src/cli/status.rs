@@ -10,7 +10,7 @@ use super::error::CliError;
 use super::exit::Exit;
 use super::hints::{Hint, Hints};
 use super::output::{bytes, count, table, to_the_second};
-use super::phrases::{data_in_words, insecure_registries, state_in_words, unfinished};
+use super::phrases::{describe_data, describe_state, insecure_registries, unfinished};
 use crate::admin::{RegistryReport, StatusReport};
 use crate::running::Entry;
 
@@ -25,8 +25,8 @@ pub(super) async fn status(emulator: &Emulator, context: &Context) -> Result<Exi
         }),
     };
     let text = render(&report, &context.hints) + &render_others(others.as_deref().unwrap_or(&[]));
-    context.output.result(&text, &Shown { report: &report, others });
-    Ok(Exit::Fine)
+    context.output.result(&text, &Document { report: &report, others });
+    Ok(Exit::Success)
 }
 
 impl StatusReport {
@@ -38,7 +38,7 @@ impl StatusReport {
 
 /// The report for programs, with the other running emulators.
 #[derive(Serialize)]
-struct Shown<'a> {
+struct Document<'a> {
     #[serde(flatten)]
     report: &'a StatusReport,
     /// The other running emulators of this user. It is omitted if `--endpoint` names one.
@@ -66,8 +66,8 @@ pub(super) fn render(report: &StatusReport, hints: &Hints) -> String {
         row("registry", format!("{} at {}", registry.name, registry.url));
         row("  state", state(registry));
         let cause = registry.cause;
-        let way_back = |cause| hints.way_back(cause, &registry.name, &registry.revoked);
-        if let Some(hint) = cause.and_then(way_back) {
+        let hint = |cause| hints.repair_hint(cause, &registry.name, &registry.revoked);
+        if let Some(hint) = cause.and_then(hint) {
             row("", hint);
         }
         if let Some(key) = &registry.key {
@@ -95,13 +95,13 @@ pub(super) fn render(report: &StatusReport, hints: &Hints) -> String {
             row("  uploads", format!("{number} in progress, {held}; `{remove}` removes them"));
         }
         if let Some(taken) = registry.taken_port {
-            let words =
+            let message =
                 "is in use by another program: the registry has another port until the next start";
-            row("  port", format!("{taken} {words}"));
+            row("  port", format!("{taken} {message}"));
         }
         row("  docker", format!("docker push {}/NAME:TAG", registry.login_server));
-        if let Some(words) = insecure_registries(&registry.login_server) {
-            row("", words);
+        if let Some(setting) = insecure_registries(&registry.login_server) {
+            row("", setting);
         }
         row(
             "  podman",
@@ -119,8 +119,8 @@ pub(super) fn render(report: &StatusReport, hints: &Hints) -> String {
     if let Some(ca) = &report.ca {
         row("ca", ca.display().to_string());
     }
-    row("clock", clock_in_words(report));
-    row("data", data_in_words(report, hints));
+    row("clock", describe_clock(report));
+    row("data", describe_data(report, hints));
     row("process", report.pid.to_string());
     for one in &report.unfinished {
         row("unfinished", unfinished(one));
@@ -132,11 +132,11 @@ pub(super) fn render(report: &StatusReport, hints: &Hints) -> String {
 }
 
 fn state(registry: &RegistryReport) -> String {
-    let words = state_in_words(registry.state, registry.cause);
-    format!("{words}, since {}", to_the_second(registry.since))
+    let state = describe_state(registry.state, registry.cause);
+    format!("{state}, since {}", to_the_second(registry.since))
 }
 
-fn clock_in_words(report: &StatusReport) -> String {
+fn describe_clock(report: &StatusReport) -> String {
     let mut text = to_the_second(report.clock.now);
     if let Some(offset) = clock::offset(&report.clock) {
         text = format!("{text}, {offset}");

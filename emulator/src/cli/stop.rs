@@ -62,7 +62,7 @@ pub(super) async fn stop(context: &Context) -> Result<Exit, CliError> {
     };
     let text = format!("stopped process {pid}{kept}");
     context.output.result(&text, &Stopped { stopped: pid, data_dir: folder });
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }
 
 /// The data folder of the emulator that the command is for, and the process that has it open.
@@ -78,26 +78,26 @@ async fn find(context: &Context) -> Result<(PathBuf, Holder), CliError> {
         }
         Err(error) => return Err(error),
     };
-    if !emulator.is_here() {
-        return Err(CliError::NotHere(emulator.url().to_owned()));
+    if !emulator.is_on_this_machine() {
+        return Err(CliError::OnOtherMachine(emulator.url().to_owned()));
     }
-    let not_here = || CliError::NotHere(emulator.url().to_owned());
-    let asked = tokio::time::timeout(STATUS, emulator.status()).await;
-    let (folder, pid) = if let Ok(report) = asked {
+    let elsewhere = || CliError::OnOtherMachine(emulator.url().to_owned());
+    let answer = tokio::time::timeout(STATUS, emulator.status()).await;
+    let (folder, pid) = if let Ok(report) = answer {
         report.map(|report| (report.data_dir, report.pid))?
     } else {
-        let folder = emulator.data_dir().ok_or_else(not_here)?;
+        let folder = emulator.data_dir().ok_or_else(elsewhere)?;
         let report: Option<StatusReport> = read_endpoints(&folder.join(ENDPOINTS_FILE));
-        (folder.to_owned(), report.ok_or_else(not_here)?.pid)
+        (folder.to_owned(), report.ok_or_else(elsewhere)?.pid)
     };
     match Holder::find(&folder)? {
         // A folder on another machine or in a container can have the same path as a folder here.
         Some(holder) if holder.pid() == pid => Ok((folder, holder)),
-        _ => Err(not_seen(&folder)),
+        _ => Err(no_visible_process(&folder)),
     }
 }
 
 /// The error for an emulator in a container: it answers, but no visible process has its folder open.
-fn not_seen(folder: &Path) -> CliError {
-    CliError::NotHere(format!("the data folder {}", folder.display()))
+fn no_visible_process(folder: &Path) -> CliError {
+    CliError::OnOtherMachine(format!("the data folder {}", folder.display()))
 }

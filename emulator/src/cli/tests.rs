@@ -12,7 +12,7 @@ use super::banner::{Ending, banner};
 use super::command::{Cli, Command, parse};
 use super::error::CliError;
 use super::exit::Exit;
-use super::global::{data_dir_as_typed, endpoint_of};
+use super::global::{data_dir_as_typed, endpoint_from};
 use super::hints::Hints;
 use super::{clock, gc, health, key, revoke, status, verify};
 use crate::admin::{
@@ -163,7 +163,7 @@ fn global_options_are_accepted_before_and_after_a_command() {
 #[test]
 fn the_endpoint_variable_takes_precedence_over_the_older_one_unless_it_is_empty() {
     let of = |endpoint: Option<&str>, url: Option<&str>| {
-        endpoint_of(|name| match name {
+        endpoint_from(|name| match name {
             "SEALYARD_ENDPOINT" => endpoint.map(str::to_owned),
             "SEALYARD_URL" => url.map(str::to_owned),
             _ => None,
@@ -270,7 +270,7 @@ fn keys_for_people() {
             version: None,
             wait: true,
         };
-        format!("{done:?}:{}", key::undone_by(&request, "team1", &hints()))
+        format!("{done:?}:{}", key::undo_hint(&request, "team1", &hints()))
     }));
 
     assert_snapshot!(lines.join("\n"));
@@ -365,8 +365,9 @@ fn versions_for_people() {
 
 #[test]
 fn findings_for_people() {
-    let finding =
-        |kind, object: &str, words: &str| Finding::new(kind, object.to_owned(), words.to_owned());
+    let finding = |kind, object: &str, message: &str| {
+        Finding::new(kind, object.to_owned(), message.to_owned())
+    };
     let sound = Verified { blobs: 1, manifests: 2, bytes: 2048, ..Verified::default() };
     let left = finding(FindingKind::Unreferenced, "objects/ab/cd", "no row names this file");
     let harmless = Verified { findings: vec![left.clone()], ..sound.clone() };
@@ -448,7 +449,7 @@ fn health_for_people() {
 
     assert_snapshot!(health::render(&report, &hints()));
     // For the health check of a container it is enough that the emulator answers.
-    assert_eq!(health::exit(&report, None), Exit::Fine);
+    assert_eq!(health::exit(&report, None), Exit::Success);
     assert_eq!(health::exit(&report, Some("local")), Exit::Refused);
     assert_eq!(health::exit(&report, Some("LOCAL")), Exit::Refused);
     assert_eq!(health::exit(&report, Some("other")), Exit::Failed);
@@ -462,10 +463,10 @@ fn health_for_people() {
 fn a_registry_off_the_loopback_prints_the_setting_for_docker() {
     let mut away = report();
     away.registries[0].login_server = "192.0.2.7:5000".to_owned();
-    let words = "\"insecure-registries\": [\"192.0.2.7:5000\"]";
+    let setting = "\"insecure-registries\": [\"192.0.2.7:5000\"]";
 
-    assert!(status::render(&away, &hints()).contains(words));
-    assert!(banner(&away, &hints(), Ending::CtrlC).contains(words));
+    assert!(status::render(&away, &hints()).contains(setting));
+    assert!(banner(&away, &hints(), Ending::CtrlC).contains(setting));
     assert!(!status::render(&report(), &hints()).contains("insecure"));
     assert!(!banner(&report(), &hints(), Ending::CtrlC).contains("insecure"));
 }

@@ -20,7 +20,7 @@ const BUNDLE_FILE: &str = "ca-bundle.pem";
 const CA_FILE: &str = "ca.pem";
 
 /// The status, with addresses and files that programs on this machine can use.
-pub(super) async fn report_for_this_side(emulator: &Emulator) -> Result<StatusReport, CliError> {
+pub(super) async fn report_for_this_machine(emulator: &Emulator) -> Result<StatusReport, CliError> {
     let mut report = emulator.status().await?;
     report.ca = authority(emulator, &report).await?;
     Ok(report)
@@ -31,10 +31,10 @@ pub(super) async fn authority(
     emulator: &Emulator,
     report: &StatusReport,
 ) -> Result<Option<PathBuf>, CliError> {
-    let Some(told) = &report.ca else { return Ok(None) };
+    let Some(named) = &report.ca else { return Ok(None) };
     // A data folder can belong to a container, and then the path in the status as well.
-    if emulator.is_local() && fs::File::open(told).is_ok() {
-        return Ok(Some(told.clone()));
+    if emulator.is_local() && fs::File::open(named).is_ok() {
+        return Ok(Some(named.clone()));
     }
     let certificates = emulator.certificates().await?;
     let path = emulator.cache_folder()?.join(CA_FILE);
@@ -43,7 +43,7 @@ pub(super) async fn authority(
 }
 
 /// Writes the bundle for clients that read only one file. `report` is
-/// [the report for this side](report_for_this_side()).
+/// [the report for this side](report_for_this_machine()).
 pub(super) fn write_bundle(
     emulator: &Emulator,
     report: &StatusReport,

@@ -54,8 +54,10 @@ pub(super) async fn verify(
     let mut pending = Vec::new();
     let mut outcome = None;
     while outcome.is_none() {
-        let chunk =
-            response.chunk().await.map_err(|error| CliError::Cut(Some(error.without_url())))?;
+        let chunk = response
+            .chunk()
+            .await
+            .map_err(|error| CliError::ConnectionLost(Some(error.without_url())))?;
         let Some(chunk) = chunk else { break };
         pending.extend_from_slice(&chunk);
         while let Some(end) = pending.iter().position(|byte| *byte == b'\n') {
@@ -66,13 +68,13 @@ pub(super) async fn verify(
                 }
                 Ok(VerifyLine::Verified(verified)) => outcome = Some(Ok(verified)),
                 Ok(VerifyLine::Error(report)) => outcome = Some(Err(report)),
-                Err(_) => return Err(CliError::Cut(None)),
+                Err(_) => return Err(CliError::ConnectionLost(None)),
             }
         }
     }
     bar.finish_and_clear();
     match outcome {
-        None => Err(CliError::Cut(None)),
+        None => Err(CliError::ConnectionLost(None)),
         Some(Err(report)) => Err(CliError::Answer(report)),
         Some(Ok(verified)) => {
             context
@@ -91,7 +93,7 @@ fn exit_of(verified: &Verified) -> Exit {
         Some(FindingKind::Row) => Exit::RowsDamaged,
         // Files without a row need no repair.
         None | Some(FindingKind::Unreferenced | FindingKind::Quarantined) => {
-            if verified.refused.is_some() { Exit::Incomplete } else { Exit::Fine }
+            if verified.refused.is_some() { Exit::Incomplete } else { Exit::Success }
         }
     }
 }
@@ -165,18 +167,19 @@ fn table_of(findings: &[Finding]) -> String {
         };
         kind.to_owned()
     };
-    let words = |finding: &Finding| match &finding.done {
+    let message = |finding: &Finding| match &finding.done {
         Some(done) => format!("{}; repair: {done}", finding.words),
         None => finding.words.clone(),
     };
     if findings.iter().all(|finding| affects(finding).is_empty()) {
-        let rows =
-            findings.iter().map(|finding| [kind(finding), finding.object.clone(), words(finding)]);
+        let rows = findings
+            .iter()
+            .map(|finding| [kind(finding), finding.object.clone(), message(finding)]);
         return table(Some(["FINDING", "OBJECT", "WHY"]), rows);
     }
     let rows = findings
         .iter()
-        .map(|finding| [kind(finding), finding.object.clone(), affects(finding), words(finding)]);
+        .map(|finding| [kind(finding), finding.object.clone(), affects(finding), message(finding)]);
     table(Some(["FINDING", "OBJECT", "AFFECTS", "WHY"]), rows)
 }
 

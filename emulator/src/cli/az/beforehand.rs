@@ -9,16 +9,16 @@ const NO_BUILDS: &str = "the emulator cannot build images, because it has no age
     build with docker, and push to the registry's port on the loopback";
 
 /// The reason why a command cannot work under `sealyard az`, if there is one.
-pub(super) fn cannot_work(words: &[&str], has_bicep: bool) -> Option<&'static str> {
+pub(super) fn cannot_work(args: &[&str], has_bicep: bool) -> Option<&'static str> {
     let is_bicep_file = || {
-        words.iter().any(|word| {
-            Path::new(word).extension().is_some_and(|end| {
+        args.iter().any(|arg| {
+            Path::new(arg).extension().is_some_and(|end| {
                 end.eq_ignore_ascii_case("bicep") || end.eq_ignore_ascii_case("bicepparam")
             })
         })
     };
-    match named(words).as_slice() {
-        ["login", ..] if !says_who(words) => Some(
+    match subcommand(args).as_slice() {
+        ["login", ..] if !names_principal(args) => Some(
             "the emulator has no sign-in with a browser or a code: this command is signed in as the owner already; \
              to sign in as another principal, use --service-principal",
         ),
@@ -37,7 +37,7 @@ pub(super) fn cannot_work(words: &[&str], has_bicep: bool) -> Option<&'static st
             "these are commands of Helm 2, whose charts Azure no longer stores: \
              use Helm 3, which pushes charts as OCI artifacts with `helm push` to the registry's port on the loopback",
         ),
-        ["keyvault", ..] if words.iter().any(|word| names_hsm(word)) => Some(
+        ["keyvault", ..] if args.iter().any(|arg| names_hsm(arg)) => Some(
             "the emulator has no managed HSMs: create a hardware key in a premium vault, \
              with --vault-name and --protection hsm",
         ),
@@ -55,8 +55,8 @@ pub(super) fn cannot_work(words: &[&str], has_bicep: bool) -> Option<&'static st
 }
 
 /// The hint after a failed command.
-pub(super) fn after_failure(words: &[&str]) -> Option<String> {
-    match named(words).as_slice() {
+pub(super) fn after_failure(args: &[&str]) -> Option<String> {
+    match subcommand(args).as_slice() {
         ["keyvault", "set-policy" | "delete-policy"] => Some(
             "a vault that uses roles accepts no access policies, and current versions of `az keyvault create` create such vaults: \
              create it with --enable-rbac-authorization false, or start the emulator with --legacy-access-policies"
@@ -67,21 +67,20 @@ pub(super) fn after_failure(words: &[&str]) -> Option<String> {
 }
 
 /// The command without its options.
-pub(super) fn named<'a>(words: &[&'a str]) -> Vec<&'a str> {
-    words.iter().copied().take_while(|word| !word.starts_with('-')).take(2).collect()
+pub(super) fn subcommand<'a>(args: &[&'a str]) -> Vec<&'a str> {
+    args.iter().copied().take_while(|arg| !arg.starts_with('-')).take(2).collect()
 }
 
 /// Whether an argument is the option that names a managed HSM.
-fn names_hsm(word: &str) -> bool {
-    word.split('=').next() == Some("--hsm-name")
+fn names_hsm(arg: &str) -> bool {
+    arg.split('=').next() == Some("--hsm-name")
 }
 
 /// Whether a sign-in names a principal that needs no browser.
-fn says_who(words: &[&str]) -> bool {
-    let is_such = |word: &&str| {
-        matches!(*word, "--service-principal" | "--identity" | "-i" | "--help" | "-h")
-    };
-    words.iter().any(is_such)
+fn names_principal(args: &[&str]) -> bool {
+    let is_such =
+        |arg: &&str| matches!(*arg, "--service-principal" | "--identity" | "-i" | "--help" | "-h");
+    args.iter().any(is_such)
 }
 
 #[cfg(test)]
@@ -89,12 +88,14 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(line: &str, words: Option<&str>) {
+    fn check(line: &str, expected: Option<&str>) {
         let line: Vec<&str> = line.split(' ').collect();
         let reason = cannot_work(&line, false);
-        match (reason, words) {
-            (Some(reason), Some(words)) => assert!(reason.contains(words), "{line:?}: {reason}"),
-            (reason, words) => assert_eq!(reason, words, "{line:?}"),
+        match (reason, expected) {
+            (Some(reason), Some(expected)) => {
+                assert!(reason.contains(expected), "{line:?}: {reason}")
+            }
+            (reason, expected) => assert_eq!(reason, expected, "{line:?}"),
         }
     }
 
@@ -130,12 +131,13 @@ mod tests {
 
     #[test]
     fn after_a_refused_policy_the_hint_says_how_to_get_a_vault_with_policies() {
-        let said = |line: &str| after_failure(&line.split(' ').collect::<Vec<_>>());
+        let hint_after = |line: &str| after_failure(&line.split(' ').collect::<Vec<_>>());
 
-        let words = said("keyvault set-policy -n kv1 --object-id o --key-permissions get").unwrap();
+        let hint =
+            hint_after("keyvault set-policy -n kv1 --object-id o --key-permissions get").unwrap();
 
-        assert!(words.contains("--enable-rbac-authorization false"), "{words}");
-        assert!(words.contains("with --legacy-access-policies"), "{words}");
-        assert_eq!(said("keyvault create -n kv1"), None);
+        assert!(hint.contains("--enable-rbac-authorization false"), "{hint}");
+        assert!(hint.contains("with --legacy-access-policies"), "{hint}");
+        assert_eq!(hint_after("keyvault create -n kv1"), None);
     }
 }

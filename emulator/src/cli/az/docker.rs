@@ -13,7 +13,7 @@ use clap::Args;
 use fs_err as fs;
 use tokio::process::Command;
 
-use super::beforehand::named;
+use super::beforehand::subcommand;
 use crate::admin::{AccessReport, RegistryReport, StatusReport};
 use crate::cli::client::{Emulator, segment};
 use crate::cli::context::Context;
@@ -43,16 +43,16 @@ pub(in crate::cli) struct DockerArgs {
 
 /// The variables for `az` if it has to sign docker in. Refuses a registry that needs no login.
 pub(super) async fn prepare(
-    words: &[&str],
+    args: &[&str],
     folder: &Path,
     report: &StatusReport,
     emulator: &Emulator,
     context: &Context,
 ) -> Result<Variables, CliError> {
-    if !signs_docker_in(words) {
+    if !signs_docker_in(args) {
         return Ok(Vec::new());
     }
-    if let Some(registry) = named_registry(words).and_then(|name| find(report, name)) {
+    if let Some(registry) = named_registry(args).and_then(|name| find(report, name)) {
         let path = format!("/registries/{}/access", segment(&registry.name));
         let access: AccessReport = emulator.get(&path, &[]).await?;
         if access.open {
@@ -83,7 +83,7 @@ pub(in crate::cli) async fn run(args: DockerArgs, context: &Context) -> Result<E
         && let Some(host) = last.to_str().map(str::to_owned)
     {
         let report = discovery::find(&context.global).await?.status().await?;
-        if let Some(registry) = of_login_server(&report, &host) {
+        if let Some(registry) = find_by_login_server(&report, &host) {
             *last = registry.login_server.clone().into();
             signed_in = Some((host, registry.clone()));
         }
@@ -100,15 +100,15 @@ pub(in crate::cli) async fn run(args: DockerArgs, context: &Context) -> Result<E
     if status.success()
         && let Some((host, registry)) = signed_in
     {
-        context.output.raw(told(&host, &registry).as_bytes());
+        context.output.raw(signed_in_message(&host, &registry).as_bytes());
     }
-    Ok(Exit::Of(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
+    Ok(Exit::Code(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)))
 }
 
 /// The message after docker is signed in.
-fn told(host: &str, registry: &RegistryReport) -> String {
+fn signed_in_message(host: &str, registry: &RegistryReport) -> String {
     let server = &registry.login_server;
-    let insecure = insecure_registries(server).map_or_else(String::new, |words| words + "\n");
+    let insecure = insecure_registries(server).map_or_else(String::new, |setting| setting + "\n");
     format!(
         "docker is signed in at {server}, the port of {}. To push, use\n  docker push {server}/NAME:TAG\n\
          {host} does not work with docker, because its daemon has neither the proxy nor the certificates of the Azure CLI.\n{insecure}",
@@ -120,11 +120,11 @@ fn told(host: &str, registry: &RegistryReport) -> String {
 fn script(program: &Path, emulator: &Emulator, context: &Context) -> String {
     // With both options, the token in the folder is sent to the URL.
     let folder = context.global.data_dir.as_deref();
-    let mut line = CommandLine::default().word(program);
+    let mut line = CommandLine::default().arg(program);
     if let Some(folder) = folder.and_then(|folder| std::path::absolute(folder).ok()) {
-        line = line.word("--data-dir").word(folder);
+        line = line.arg("--data-dir").arg(folder);
     }
-    let line = line.word("--endpoint").word(emulator.url()).word(COMMAND).word("--");
+    let line = line.arg("--endpoint").arg(emulator.url()).arg(COMMAND).arg("--");
     format!("#!/bin/sh\nexec {line} \"$@\"\n")
 }
 
@@ -138,19 +138,19 @@ fn real_docker() -> Option<OsString> {
 }
 
 /// Whether the command is `az acr login` with docker.
-fn signs_docker_in(words: &[&str]) -> bool {
-    let is_other = |word: &&str| matches!(*word, "--expose-token" | "-t" | "--help" | "-h");
-    named(words) == ["acr", "login"] && !words.iter().any(is_other)
+fn signs_docker_in(args: &[&str]) -> bool {
+    let is_other = |arg: &&str| matches!(*arg, "--expose-token" | "-t" | "--help" | "-h");
+    subcommand(args) == ["acr", "login"] && !args.iter().any(is_other)
 }
 
 /// The registry that the arguments name.
-fn named_registry<'a>(words: &[&'a str]) -> Option<&'a str> {
-    let mut words = words.iter().copied();
-    while let Some(word) = words.next() {
-        if matches!(word, "-n" | "--name") {
-            return words.next();
+fn named_registry<'a>(args: &[&'a str]) -> Option<&'a str> {
+    let mut args = args.iter().copied();
+    while let Some(arg) = args.next() {
+        if matches!(arg, "-n" | "--name") {
+            return args.next();
         }
-        if let Some(name) = word.strip_prefix("--name=").or_else(|| word.strip_prefix("-n")) {
+        if let Some(name) = arg.strip_prefix("--name=").or_else(|| arg.strip_prefix("-n")) {
             return Some(name.trim_start_matches('='));
         }
     }
@@ -163,7 +163,7 @@ fn find<'a>(report: &'a StatusReport, name: &str) -> Option<&'a RegistryReport> 
 }
 
 /// The registry with this login server, by Azure's name or by the local name.
-fn of_login_server<'a>(report: &'a StatusReport, host: &str) -> Option<&'a RegistryReport> {
+fn find_by_login_server<'a>(report: &'a StatusReport, host: &str) -> Option<&'a RegistryReport> {
     let host = host.split(':').next().unwrap_or_default().to_ascii_lowercase();
     let name = host.strip_suffix(".azurecr.io").or_else(|| host.strip_suffix(".azurecr.localhost"));
     find(report, name?)
@@ -173,7 +173,7 @@ fn of_login_server<'a>(report: &'a StatusReport, host: &str) -> Option<&'a Regis
 mod tests {
     use super::*;
 
-    fn words(line: &str) -> Vec<&str> {
+    fn split(line: &str) -> Vec<&str> {
         line.split(' ').collect()
     }
 
@@ -188,27 +188,28 @@ mod tests {
             ("acr login -n team1 -t", false, Some("team1")),
             ("acr show -n team1", false, Some("team1")),
         ] {
-            assert_eq!(signs_docker_in(&words(line)), is, "{line}");
-            assert_eq!(named_registry(&words(line)), name, "{line}");
+            assert_eq!(signs_docker_in(&split(line)), is, "{line}");
+            assert_eq!(named_registry(&split(line)), name, "{line}");
         }
     }
 
     #[test]
     fn a_login_server_leads_to_the_port_of_its_registry() {
         let report = crate::cli::tests::report();
-        let of =
-            |host: &str| of_login_server(&report, host).map(|found| found.login_server.as_str());
+        let found = |host: &str| {
+            find_by_login_server(&report, host).map(|found| found.login_server.as_str())
+        };
 
-        assert_eq!(of("local.azurecr.io"), Some("localhost:5000"));
-        assert_eq!(of("Local.azurecr.localhost:8443"), Some("localhost:5000"));
-        assert_eq!(of("other.azurecr.io"), None);
-        assert_eq!(of("docker.io"), None);
-        let words = told("local.azurecr.io", &report.registries[0]);
+        assert_eq!(found("local.azurecr.io"), Some("localhost:5000"));
+        assert_eq!(found("Local.azurecr.localhost:8443"), Some("localhost:5000"));
+        assert_eq!(found("other.azurecr.io"), None);
+        assert_eq!(found("docker.io"), None);
+        let message = signed_in_message("local.azurecr.io", &report.registries[0]);
         assert!(
-            words.contains(
+            message.contains(
                 "docker push localhost:5000/NAME:TAG\nlocal.azurecr.io does not work with docker"
             ),
-            "{words}"
+            "{message}"
         );
     }
 }

@@ -53,14 +53,14 @@ pub(in crate::cli) async fn prepare(
     emulator: &Emulator,
     context: &Context,
 ) -> Result<Replacement, CliError> {
-    let words: Vec<&str> = args.args.iter().filter_map(|arg| arg.to_str()).collect();
+    let texts: Vec<&str> = args.args.iter().filter_map(|arg| arg.to_str()).collect();
     let bicep = in_path("bicep").is_some();
     let folder = emulator.folder()?;
-    if let Some(reason) = cannot_work(&words, bicep || has_bicep(&folder)) {
+    if let Some(reason) = cannot_work(&texts, bicep || has_bicep(&folder)) {
         return Err(CliError::AzCannot(reason.to_owned()));
     }
     let program = in_path("az").ok_or(CliError::NoAz)?;
-    let report = trust::report_for_this_side(emulator).await?;
+    let report = trust::report_for_this_machine(emulator).await?;
     let Some(azure) = report.azure.clone() else { return Err(CliError::AzWithoutVault) };
     let port = azure.parse::<url::Url>().ok().and_then(|url| url.port()).unwrap_or(443);
     let cloud = args.local_names.then_some(port);
@@ -74,10 +74,10 @@ pub(in crate::cli) async fn prepare(
         variables.push(("AZURE_BICEP_USE_BINARY_FROM_PATH", "true".to_owned()));
         variables.push(("AZURE_BICEP_CHECK_VERSION", "false".to_owned()));
     }
-    variables.extend(docker::prepare(&words, &folder, &report, emulator, context).await?);
-    let hint = after_failure(&words);
-    let after = Watch::of(&words, &report).map(|watch| -> After {
-        Box::new(move |has_succeeded, context| watch.tell(has_succeeded, context))
+    variables.extend(docker::prepare(&texts, &folder, &report, emulator, context).await?);
+    let hint = after_failure(&texts);
+    let after = Watch::new(&texts, &report).map(|watch| -> After {
+        Box::new(move |has_succeeded, context| watch.print(has_succeeded, context))
     });
     let az = Az { program, variables, folder };
     az.sign_in(emulator, &report, cloud)?;

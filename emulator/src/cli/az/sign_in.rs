@@ -92,8 +92,8 @@ impl Az {
         if output.status.success() {
             return Ok(());
         }
-        let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Err(CliError::AzSignIn(words))
+        let message = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        Err(CliError::AzSignIn(message))
     }
 
     /// Removes the files whose names have this prefix.
@@ -148,9 +148,9 @@ fn owner_secret(emulator: &Emulator, report: &StatusReport) -> Result<OsString, 
             file.display()
         )));
     }
-    let mut word = OsString::from("@");
-    word.push(file);
-    Ok(word)
+    let mut argument = OsString::from("@");
+    argument.push(file);
+    Ok(argument)
 }
 
 #[cfg(test)]
@@ -175,14 +175,14 @@ mod tests {
         let on_loopback = crate::cli::tests::report();
         let there = Emulator::at("http://127.0.0.1:1".parse().unwrap(), None).unwrap();
         let here = Emulator::at("http://127.0.0.1:1".parse().unwrap(), None).unwrap();
-        let here = here.on_this_side(true);
+        let here = here.on_this_machine(true);
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("owner.secret");
         let kept = StatusReport { owner_secret: Some(file.clone()), ..on_loopback.clone() };
 
         assert_eq!(owner_secret(&here, &on_loopback).unwrap(), WELL_KNOWN_SECRET);
-        let words = owner_secret(&here, &kept).unwrap_err().to_string();
-        assert!(words.contains(&format!("{}, which this machine", file.display())), "{words}");
+        let message = owner_secret(&here, &kept).unwrap_err().to_string();
+        assert!(message.contains(&format!("{}, which this machine", file.display())), "{message}");
         fs::write(&file, "secret").unwrap();
         assert_eq!(
             owner_secret(&here, &kept).unwrap(),

@@ -18,41 +18,41 @@ pub(super) struct Watch {
 
 impl Watch {
     /// The warnings to look for after a command, or `None` if the command changes no registry.
-    pub(super) fn of(words: &[&str], report: &StatusReport) -> Option<Self> {
+    pub(super) fn new(args: &[&str], report: &StatusReport) -> Option<Self> {
         let command: Vec<&str> =
-            words.iter().copied().take_while(|word| !word.starts_with('-')).take(3).collect();
+            args.iter().copied().take_while(|arg| !arg.starts_with('-')).take(3).collect();
         let registry = match command.as_slice() {
-            ["acr", "create", ..] | ["acr", "encryption", "rotate-key"] => named(words),
+            ["acr", "create", ..] | ["acr", "encryption", "rotate-key"] => named_registry(args),
             // A template or a raw request can describe a registry as well.
             ["acr", "update", ..]
             | ["deployment" | "stack" | "rest", ..]
             | ["resource", "create" | "update" | "patch", ..] => None,
             _ => return None,
         };
-        let before = warnings(report).map(|(_, words)| words).collect();
+        let before = warnings(report).map(|(_, message)| message).collect();
         Some(Self { registry: registry.map(str::to_owned), before })
     }
 
     /// Prints the current warnings.
-    pub(super) fn tell(&self, has_succeeded: bool, context: &Context) {
+    pub(super) fn print(&self, has_succeeded: bool, context: &Context) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let Ok(runtime) = runtime else { return };
-        let asked = runtime.block_on(async {
+        let report = runtime.block_on(async {
             let emulator = discovery::find(&context.global).await?;
             emulator.get::<StatusReport>("/status", &[]).await
         });
-        for words in asked.iter().flat_map(|report| self.said(has_succeeded, report)) {
-            context.output.warning(&words);
+        for warning in report.iter().flat_map(|report| self.new_warnings(has_succeeded, report)) {
+            context.output.warning(&warning);
         }
     }
 
     /// The new warnings, and those of the registry that the command was for, if the command succeeded.
-    fn said(&self, has_succeeded: bool, report: &StatusReport) -> Vec<String> {
-        let is_told = |(name, words): &(&str, String)| {
+    fn new_warnings(&self, has_succeeded: bool, report: &StatusReport) -> Vec<String> {
+        let is_printed = |(name, message): &(&str, String)| {
             let is_its = |own: &String| has_succeeded && own.eq_ignore_ascii_case(name);
-            self.registry.as_ref().is_some_and(is_its) || !self.before.contains(words)
+            self.registry.as_ref().is_some_and(is_its) || !self.before.contains(message)
         };
-        warnings(report).filter(is_told).map(|(_, words)| words).collect()
+        warnings(report).filter(is_printed).map(|(_, message)| message).collect()
     }
 }
 
@@ -60,16 +60,16 @@ impl Watch {
 fn warnings(report: &StatusReport) -> impl Iterator<Item = (&str, String)> {
     report.registries.iter().flat_map(|registry| {
         let name = registry.name.as_str();
-        registry.warnings.iter().map(move |words| (name, format!("{name}: {words}")))
+        registry.warnings.iter().map(move |message| (name, format!("{name}: {message}")))
     })
 }
 
 /// The registry that a command of `az acr` is for.
-fn named<'a>(words: &[&'a str]) -> Option<&'a str> {
+fn named_registry<'a>(args: &[&'a str]) -> Option<&'a str> {
     const FLAGS: [&str; 4] = ["--name", "-n", "--registry", "-r"];
-    words.iter().enumerate().find_map(|(at, word)| match word.split_once('=') {
+    args.iter().enumerate().find_map(|(at, arg)| match arg.split_once('=') {
         Some((flag, name)) if FLAGS.contains(&flag) => Some(name),
-        None if FLAGS.contains(word) => words.get(at + 1).copied(),
+        None if FLAGS.contains(arg) => args.get(at + 1).copied(),
         _ => None,
     })
 }
@@ -94,14 +94,14 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(line: &str, has_succeeded: bool, told: &[&str]) {
-        let words: Vec<&str> = line.split(' ').collect();
+    fn check(line: &str, has_succeeded: bool, expected: &[&str]) {
+        let args: Vec<&str> = line.split(' ').collect();
         let before = report(&[("local", false), ("old", true)]);
         let after = report(&[("local", false), ("old", true), ("team1", true)]);
-        let watch = Watch::of(&words, &before).unwrap();
-        let told: Vec<String> =
-            told.iter().map(|name| format!("{name}: no purge protection")).collect();
-        assert_eq!(watch.said(has_succeeded, &after), told, "{line}");
+        let watch = Watch::new(&args, &before).unwrap();
+        let expected: Vec<String> =
+            expected.iter().map(|name| format!("{name}: no purge protection")).collect();
+        assert_eq!(watch.new_warnings(has_succeeded, &after), expected, "{line}");
     }
 
     #[test]
@@ -125,8 +125,8 @@ mod tests {
             "login",
             "resource list",
         ] {
-            let words: Vec<&str> = line.split(' ').collect();
-            assert_eq!(Watch::of(&words, &report(&[])), None, "{line}");
+            let args: Vec<&str> = line.split(' ').collect();
+            assert_eq!(Watch::new(&args, &report(&[])), None, "{line}");
         }
     }
 }

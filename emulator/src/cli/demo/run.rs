@@ -63,19 +63,19 @@ async fn run(args: &DemoArgs, context: &Context) -> Result<Exit, CliError> {
     let builder = Sealyard::builder().data_dir(data_dir).ephemeral().durability(Durability::Full);
     let emulator = tokio::select! {
         started = builder.start() => started?,
-        _ = interrupt.recv() => return Ok(Exit::Of(130)),
-        _ = terminate.recv() => return Ok(Exit::Of(143)),
+        _ = interrupt.recv() => return Ok(Exit::Code(130)),
+        _ = terminate.recv() => return Ok(Exit::Code(143)),
     };
     let ended = tokio::select! {
-        ended = run_steps(&emulator, args, context) => ended.map(|succeeded| if succeeded { Exit::Fine } else { Exit::Failed }),
-        _ = interrupt.recv() => Ok(Exit::Of(130)),
-        _ = terminate.recv() => Ok(Exit::Of(143)),
+        ended = run_steps(&emulator, args, context) => ended.map(|succeeded| if succeeded { Exit::Success } else { Exit::Failed }),
+        _ = interrupt.recv() => Ok(Exit::Code(130)),
+        _ = terminate.recv() => Ok(Exit::Code(143)),
     };
     emulator.shutdown().await;
     if !context.global.json
-        && let Ok(exit @ (Exit::Fine | Exit::Failed)) = &ended
+        && let Ok(exit @ (Exit::Success | Exit::Failed)) = &ended
     {
-        let end = Narration::for_terminal().end(*exit == Exit::Fine);
+        let end = Narration::for_terminal().end(*exit == Exit::Success);
         context.output.raw(end.as_bytes());
     }
     ended

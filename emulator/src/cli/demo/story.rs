@@ -153,7 +153,7 @@ impl Story {
             Step::Push => vec![line(Hint::ImageList { registry })],
             Step::Search => {
                 let files = self.data_dir.join("files");
-                vec![format!("find {} -type f", CommandLine::default().word(files))]
+                vec![format!("find {} -type f", CommandLine::default().arg(files))]
             }
             Step::Rotate => vec![line(Hint::KeyList { registry })],
             Step::Revoke => vec![line(Hint::Doctor)],

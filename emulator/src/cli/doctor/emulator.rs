@@ -24,13 +24,13 @@ const STATUS: Duration = Duration::from_secs(10);
 const DIAGNOSIS: Duration = Duration::from_mins(1);
 
 /// The findings about the emulator.
-pub(super) struct Seen {
+pub(super) struct Examination {
     pub(super) is_running: bool,
     pub(super) report: Option<StatusReport>,
     pub(super) findings: Vec<Finding>,
 }
 
-pub(super) async fn examine(args: &DoctorArgs, context: &Context) -> Seen {
+pub(super) async fn examine(args: &DoctorArgs, context: &Context) -> Examination {
     let mut hints = context.hints.clone();
     let found = async {
         let emulator = discovery::find(&context.global).await?;
@@ -43,16 +43,16 @@ pub(super) async fn examine(args: &DoctorArgs, context: &Context) -> Seen {
     };
     match found.await {
         Ok((emulator, report)) => {
-            hints = emulator.addressed_by(&hints);
-            let findings = look(&emulator, &report, &hints).await;
-            Seen { is_running: true, report: Some(report), findings }
+            hints = emulator.hints(&hints);
+            let findings = examine_running(&emulator, &report, &hints).await;
+            Examination { is_running: true, report: Some(report), findings }
         }
-        Err(error @ CliError::NotRunning { .. }) => Seen {
+        Err(error @ CliError::NotRunning { .. }) => Examination {
             is_running: false,
             report: None,
             findings: not_running(&error, [args.listen, args.azure_listen], &hints),
         },
-        Err(error) => Seen {
+        Err(error) => Examination {
             is_running: !matches!(error, CliError::NoAnswer { .. } | CliError::SeveralRunning(_)),
             report: None,
             findings: vec![no_answer(&error, &hints)],
@@ -60,9 +60,13 @@ pub(super) async fn examine(args: &DoctorArgs, context: &Context) -> Seen {
     }
 }
 
-async fn look(emulator: &Emulator, report: &StatusReport, hints: &Hints) -> Vec<Finding> {
+async fn examine_running(
+    emulator: &Emulator,
+    report: &StatusReport,
+    hints: &Hints,
+) -> Vec<Finding> {
     let faults = emulator.get::<FaultList>("/faults", &[]).await;
-    let faults = faults.as_ref().map_or_else(|_| None, |list| of_faults(list, hints));
+    let faults = faults.as_ref().map_or_else(|_| None, |list| fault_finding(list, hints));
     let diagnosis = within(DIAGNOSIS, emulator, emulator.get::<DiagnosisReport>("/diagnosis", &[]));
     let (diagnosis, health, azure, names) = tokio::join!(
         diagnosis,
@@ -119,7 +123,7 @@ fn not_running(error: &CliError, addresses: [SocketAddr; 2], hints: &Hints) -> V
         .filter(|(_, address)| is_taken(*address))
         .collect();
     let free = |flag: &str| taken.iter().any(|(taken, _)| *taken == flag).then_some(FREE_PORT);
-    let again = error.repair(hints).filter(|_| taken.is_empty());
+    let again = error.repair_command(hints).filter(|_| taken.is_empty());
     let start = again.unwrap_or_else(|| {
         let (listen, azure_listen) = (free("--listen"), free("--azure-listen"));
         hints.line(&Hint::Serve { listen, azure_listen })
@@ -128,7 +132,7 @@ fn not_running(error: &CliError, addresses: [SocketAddr; 2], hints: &Hints) -> V
         Finding::wrong(Check::Emulator, "notRunning", error.to_string()).repaired_by(start.clone()),
     ];
     findings.extend(taken.into_iter().map(|(flag, address)| {
-        let owner = PortOwner::of(address);
+        let owner = PortOwner::find(address);
         let who = owner.map_or_else(|| "another program".to_owned(), |owner| owner.to_string());
         Finding::wrong(
             Check::Ports,
@@ -156,7 +160,7 @@ fn no_answer(error: &CliError, hints: &Hints) -> Finding {
         first.make_ascii_lowercase();
     }
     let finding = Finding::wrong(Check::Emulator, &cause, error.to_string());
-    let finding = finding.repaired_by(error.repair(hints));
+    let finding = finding.repaired_by(error.repair_command(hints));
     match error.hint(hints).filter(|_| finding.repair.is_none()) {
         Some(hint) => finding.because(hint),
         None => finding,
@@ -165,9 +169,9 @@ fn no_answer(error: &CliError, hints: &Hints) -> Finding {
 
 /// Registries that could not use their own port again.
 fn ports(report: &StatusReport) -> Vec<Finding> {
-    let of = |registry: &crate::admin::RegistryReport| {
+    let finding = |registry: &crate::admin::RegistryReport| {
         let port = registry.taken_port?;
-        let owner = PortOwner::of(SocketAddr::from(([127, 0, 0, 1], port)));
+        let owner = PortOwner::find(SocketAddr::from(([127, 0, 0, 1], port)));
         let who = owner.map_or_else(|| "another program".to_owned(), |owner| owner.to_string());
         Some(
             Finding::note(
@@ -175,17 +179,17 @@ fn ports(report: &StatusReport) -> Vec<Finding> {
                 "portTaken",
                 format!("{} is at {} and not at port {port}", registry.name, registry.login_server),
             )
-            .of(&registry.name)
+            .for_registry(&registry.name)
             .because(format!(
                 "port {port} is in use by {who}: stop it and start the emulator again"
             )),
         )
     };
-    report.registries.iter().filter_map(of).collect()
+    report.registries.iter().filter_map(finding).collect()
 }
 
 /// Fault rules and throttling, which users have set.
-fn of_faults(list: &FaultList, hints: &Hints) -> Option<Finding> {
+fn fault_finding(list: &FaultList, hints: &Hints) -> Option<Finding> {
     let is_throttled = !list.throttling.is_null();
     if list.faults.is_empty() && !is_throttled {
         return None;
@@ -289,8 +293,8 @@ mod tests {
         assert_eq!(findings.len(), 2, "{findings:?}");
         assert!(findings.iter().all(|finding| finding.repair == start), "{findings:?}");
         assert_eq!(findings[0].cause.as_deref(), Some("notRunning"));
-        let words = &findings[1].what;
-        assert!(words.ends_with(&format!("(pid {})", std::process::id())), "{words}");
+        let message = &findings[1].what;
+        assert!(message.ends_with(&format!("(pid {})", std::process::id())), "{message}");
         let none = not_running(&error, [free, free], &hints());
         assert_eq!(none[0].repair.as_deref(), Some("sealyard serve"));
     }
@@ -315,13 +319,13 @@ mod tests {
 
     #[test]
     fn reports_of_the_emulator_become_findings() {
-        let mut told = report();
-        assert!(clock(&told, &hints()).is_none() && ports(&told).is_empty());
-        told.clock.frozen = true;
-        told.registries[0].taken_port = Some(1);
+        let mut status = report();
+        assert!(clock(&status, &hints()).is_none() && ports(&status).is_empty());
+        status.clock.frozen = true;
+        status.registries[0].taken_port = Some(1);
 
-        assert_eq!(clock(&told, &hints()).unwrap().repair.unwrap(), "sealyard clock resume");
-        assert!(ports(&told)[0].what.contains("not at port 1"));
+        assert_eq!(clock(&status, &hints()).unwrap().repair.unwrap(), "sealyard clock resume");
+        assert!(ports(&status)[0].what.contains("not at port 1"));
         let full = DiagnosisReport {
             vault_is_ours: true,
             has_room: false,

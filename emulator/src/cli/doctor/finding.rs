@@ -113,7 +113,7 @@ impl Finding {
     }
 
     /// Sets the registry.
-    pub(super) fn of(mut self, registry: &str) -> Self {
+    pub(super) fn for_registry(mut self, registry: &str) -> Self {
         self.registry = Some(registry.to_owned());
         self
     }
@@ -139,7 +139,7 @@ impl Report {
 
     pub(super) fn exit(&self) -> Exit {
         match (self.healthy, self.is_running) {
-            (true, _) => Exit::Fine,
+            (true, _) => Exit::Success,
             (false, true) => Exit::Failed,
             (false, false) => Exit::NotRunning,
         }
@@ -155,8 +155,8 @@ impl Report {
                 Verdict::Wrong => "WRONG",
             };
             let _ = writeln!(text, "{verdict:<6} {:<9} {}", finding.check.name(), finding.what);
-            let mut below = |name: &str, words: &str| {
-                let _ = writeln!(text, "{:<17}{name:<7} {words}", "");
+            let mut below = |name: &str, value: &str| {
+                let _ = writeln!(text, "{:<17}{name:<7} {value}", "");
             };
             match (&finding.why, &finding.cause) {
                 (Some(why), Some(cause)) => below("why", &format!("{why} ({cause})")),

@@ -15,18 +15,18 @@ const LIMIT: Duration = Duration::from_secs(5);
 
 pub(super) async fn resolution(report: &StatusReport, hints: &Hints) -> Finding {
     let names = names(report);
-    let looks = names.iter().map(|name| leads_here(name));
+    let looks = names.iter().map(|name| resolves_here(name));
     let answers = futures::future::join_all(looks).await;
     let lost: Vec<&str> = names
         .iter()
         .zip(answers)
-        .filter(|(_, leads_here)| !leads_here)
+        .filter(|(_, resolves_here)| !resolves_here)
         .map(|(name, _)| name.as_str())
         .collect();
     verdict(&lost, names.len(), report, hints)
 }
 
-async fn leads_here(name: &str) -> bool {
+async fn resolves_here(name: &str) -> bool {
     match tokio::time::timeout(LIMIT, tokio::net::lookup_host((name, 0))).await {
         Ok(Ok(addresses)) => {
             let mut addresses = addresses.peekable();
@@ -63,7 +63,7 @@ mod tests {
         assert_eq!(lost.repair.unwrap(), "sealyard env --hosts | sudo tee -a /etc/hosts");
         let why = lost.why.unwrap();
         assert!(why.contains("localhost:5000") && why.contains("sealyard run -- CMD"), "{why}");
-        assert!(leads_here("localhost").await);
-        assert!(!leads_here("no.such.name.invalid").await);
+        assert!(resolves_here("localhost").await);
+        assert!(!resolves_here("no.such.name.invalid").await);
     }
 }

@@ -14,7 +14,7 @@ pub(super) fn examine(
     has_faults: bool,
     hints: &Hints,
 ) -> Vec<Finding> {
-    let of = |registry| {
+    let findings_of = |registry| {
         let vault_is_ours = diagnosis.vault_is_ours;
         let repair = Repair {
             registry,
@@ -29,7 +29,7 @@ pub(super) fn examine(
         findings.extend(warnings(&repair));
         findings
     };
-    diagnosis.registries.iter().flat_map(of).collect()
+    diagnosis.registries.iter().flat_map(findings_of).collect()
 }
 
 /// Whether pulls and pushes work.
@@ -43,7 +43,7 @@ fn content(repair: &Repair<'_>) -> Finding {
             format!("{name} serves its content, but cannot create a data key"),
         )
         .because(why(registry))
-        .repaired_by(repair.of(Cause::KeyExpired)),
+        .repaired_by(repair.for_cause(Cause::KeyExpired)),
         (State::Active, _) => {
             Finding::ok(Check::Registry, format!("{name} serves pulls and pushes"))
         }
@@ -55,15 +55,15 @@ fn content(repair: &Repair<'_>) -> Finding {
             let why = why(registry) + if is_elsewhere { elsewhere } else { "" };
             Finding::wrong(Check::Registry, cause.name(), what)
                 .because(why)
-                .repaired_by(repair.of(cause))
+                .repaired_by(repair.for_cause(cause))
         }
         (state @ (State::Checking | State::Unavailable), _) => {
             let what = format!("{name} delays pulls and pushes: the vault has not answered yet");
             let finding = Finding::wrong(Check::Registry, state.name(), what);
-            finding.repaired_by(repair.of(Cause::VaultUnreachable))
+            finding.repaired_by(repair.for_cause(Cause::VaultUnreachable))
         }
     };
-    finding.of(name)
+    finding.for_registry(name)
 }
 
 /// Whether the key can be rotated. For an unavailable registry there is no further finding.
@@ -77,7 +77,7 @@ fn rotation(repair: &Repair<'_>) -> Option<Finding> {
     }
     let what = format!("{} cannot use the newest version of its key", registry.name);
     let finding = Finding::wrong(Check::Rotation, blocked.cause.name(), what)
-        .of(&registry.name)
+        .for_registry(&registry.name)
         .because(blocked.message.clone());
     Some(finding.repaired_by(repair_of_rotation(repair, blocked)))
 }
@@ -86,9 +86,9 @@ fn rotation(repair: &Repair<'_>) -> Option<Finding> {
 fn warnings(repair: &Repair<'_>) -> Vec<Finding> {
     let registry = repair.registry;
     let protect = || registry.key.as_ref().map(|key| repair.protect(key));
-    let finding = |words: &String| {
-        Finding::note(Check::Vault, "noPurgeProtection", words.clone())
-            .of(&registry.name)
+    let finding = |warning: &String| {
+        Finding::note(Check::Vault, "noPurgeProtection", warning.clone())
+            .for_registry(&registry.name)
             .because("a deleted key can be destroyed before its retention ends; turning protection on cannot be undone")
             .repaired_by(protect())
     };
@@ -102,7 +102,7 @@ fn repair_of_rotation(repair: &Repair<'_>, blocked: &RotationDiagnosis) -> Optio
         RotationCause::State(Cause::KeyDisabled) => {
             Some(repair.enable(key, blocked.version.as_deref()))
         }
-        RotationCause::State(cause) => repair.of(cause),
+        RotationCause::State(cause) => repair.for_cause(cause),
         RotationCause::KeyType => Some(repair.new_version(key)),
         RotationCause::PermissionMissing => Some(repair.permit(key, false)),
     }
@@ -110,35 +110,36 @@ fn repair_of_rotation(repair: &Repair<'_>, blocked: &RotationDiagnosis) -> Optio
 
 /// The cause as a sentence, with the permissions that the identity lacks if that is the cause.
 fn why(registry: &RegistryDiagnosis) -> String {
-    let mut words = registry.message.clone().unwrap_or_default();
+    let mut message = registry.message.clone().unwrap_or_default();
     let missing = registry.rotation.as_ref().map(|rotation| rotation.missing.join(", "));
     if let (Some(missing), Some(key)) =
         (missing.filter(|missing| !missing.is_empty()), &registry.key)
     {
         let (identity, vault) = (&key.identity.client_id, &key.vault);
-        words = format!("{words}: the identity {identity} lacks {missing} in the vault {vault}");
+        message =
+            format!("{message}: the identity {identity} lacks {missing} in the vault {vault}");
     }
     match registry.cause {
         Some(Cause::KeyPurged) => {
-            format!("{words}; only a backup of the key can restore it")
+            format!("{message}; only a backup of the key can restore it")
         }
         Some(Cause::IdentityRemoved) => match &registry.key {
             Some(key) if key.identity.assigned => {
-                format!("{words}; the registry has it, but the token issuer does not accept it")
+                format!("{message}; the registry has it, but the token issuer does not accept it")
             }
             Some(key) if key.identity.resource_id.is_none() => {
                 format!(
-                    "{words}; it is deleted, and a new identity with its name is a different identity"
+                    "{message}; it is deleted, and a new identity with its name is a different identity"
                 )
             }
             Some(key) => {
                 let identity =
                     key.identity.resource_id.as_deref().unwrap_or(&key.identity.client_id);
-                format!("{words}; the registry no longer has the identity {identity}")
+                format!("{message}; the registry no longer has the identity {identity}")
             }
-            None => words,
+            None => message,
         },
-        _ => words,
+        _ => message,
     }
 }
 

@@ -5,7 +5,7 @@
 //! emulator may not change, all commands are of the Azure CLI.
 
 use crate::admin::{KeyDiagnosis, RegistryDiagnosis};
-use crate::cli::hints::{CommandLine, Hint, Hints, KeyOf};
+use crate::cli::hints::{CommandLine, Hint, Hints, KeyTarget};
 use crate::keys::Cause;
 use crate::revocation::RevocationMethod;
 
@@ -27,17 +27,18 @@ pub(super) struct Repair<'a> {
 
 impl Repair<'_> {
     /// The command for a cause, or `None` if no command repairs it.
-    pub(super) fn of(&self, cause: Cause) -> Option<String> {
-        if let Some(robbed) =
+    pub(super) fn for_cause(&self, cause: Cause) -> Option<String> {
+        if let Some(revoked) =
             RevocationMethod::from_cause(cause).and_then(|method| self.revoked_from(method))
         {
-            return Some(self.hints.line(&Hint::Restore { registry: robbed }));
+            return Some(self.hints.line(&Hint::Restore { registry: revoked }));
         }
         let key = self.registry.key.as_ref()?;
         match cause {
             Cause::KeyDisabled => Some(self.enable(key, key.version.as_deref())),
             Cause::KeyDeleted if self.vault_is_ours => Some(
-                self.hints.line(&Hint::KeyRecover { of: KeyOf::registry(&self.registry.name) }),
+                self.hints
+                    .line(&Hint::KeyRecover { key: KeyTarget::for_registry(&self.registry.name) }),
             ),
             Cause::KeyDeleted => Some(self.az(
                 "keyvault key recover",
@@ -88,18 +89,18 @@ impl Repair<'_> {
             }
             _ => false,
         };
-        let took = |registry: &&RegistryDiagnosis| registry.revoked.contains(&method);
+        let was_revoked = |registry: &&RegistryDiagnosis| registry.revoked.contains(&method);
         let found = std::iter::once(own)
-            .find(took)
-            .or_else(|| self.all.iter().filter(took).find(|other| shares(other)));
+            .find(was_revoked)
+            .or_else(|| self.all.iter().filter(was_revoked).find(|other| shares(other)));
         found.map(|registry| registry.name.as_str())
     }
 
     /// Enables a version.
     pub(super) fn enable(&self, key: &KeyDiagnosis, version: Option<&str>) -> String {
         if self.vault_is_ours {
-            let of = KeyOf::registry(&self.registry.name);
-            return self.hints.line(&Hint::KeyEnable { of, version });
+            let key = KeyTarget::for_registry(&self.registry.name);
+            return self.hints.line(&Hint::KeyEnable { key, version });
         }
         let mut options = vec![("--vault-name", key.vault.as_str()), ("--name", key.name.as_str())];
         options.extend(version.map(|version| ("--version", version)));
@@ -165,7 +166,7 @@ impl Repair<'_> {
         if self.is_embedded {
             return self.hints.line(&Hint::Az(args));
         }
-        args.iter().fold(CommandLine::default().word("az"), CommandLine::word).to_string()
+        args.iter().fold(CommandLine::default().arg("az"), CommandLine::arg).to_string()
     }
 }
 
@@ -209,7 +210,7 @@ mod tests {
     #[test]
     fn an_external_vault_is_repaired_with_the_azure_cli() {
         let hints = Hints::new(Some(&"sealyard".into()), None);
-        let of = |cause: Cause| {
+        let command = |cause: Cause| {
             let registry = diagnosed(cause);
             let repair = Repair {
                 registry: &registry,
@@ -219,10 +220,10 @@ mod tests {
                 has_faults: false,
                 hints: &hints,
             };
-            repair.of(cause)
+            repair.for_cause(cause)
         };
 
-        for (cause, command) in [
+        for (cause, expected) in [
             (
                 Cause::KeyDisabled,
                 "az keyvault key set-attributes --vault-name kv1 --name key1 --version v1 --enabled true",
@@ -237,19 +238,19 @@ mod tests {
             (Cause::VaultFirewall, "az keyvault update --name kv1 --bypass AzureServices"),
             (Cause::VaultDeleted, "az keyvault recover --name kv1"),
         ] {
-            assert_eq!(of(cause).as_deref(), Some(command), "{cause}");
+            assert_eq!(command(cause).as_deref(), Some(expected), "{cause}");
         }
-        let role = of(Cause::RoleRemoved).unwrap();
+        let role = command(Cause::RoleRemoved).unwrap();
         assert!(role.starts_with("az role assignment create --role 'Key Vault Crypto"), "{role}");
         for cause in [Cause::IdentityRemoved, Cause::VaultUnreachable, Cause::IssuerDown] {
-            assert_eq!(of(cause), None, "{cause}");
+            assert_eq!(command(cause), None, "{cause}");
         }
     }
 
     #[test]
     fn a_revocation_from_another_registry_is_undone_for_that_registry() {
         let hints = Hints::new(Some(&"sealyard".into()), None);
-        let robbed = RegistryDiagnosis {
+        let revoked = RegistryDiagnosis {
             name: "local".to_owned(),
             revoked: vec![RevocationMethod::Firewall, RevocationMethod::Delete],
             key: diagnosed(Cause::KeyDisabled)
@@ -257,8 +258,8 @@ mod tests {
                 .map(|key| KeyDiagnosis { name: "key2".to_owned(), ..key }),
             ..diagnosed(Cause::VaultFirewall)
         };
-        let of = |cause: Cause| {
-            let all = [robbed.clone(), diagnosed(cause)];
+        let command = |cause: Cause| {
+            let all = [revoked.clone(), diagnosed(cause)];
             let repair = Repair {
                 registry: &all[1],
                 all: &all,
@@ -267,10 +268,10 @@ mod tests {
                 has_faults: false,
                 hints: &hints,
             };
-            repair.of(cause).unwrap()
+            repair.for_cause(cause).unwrap()
         };
 
-        assert_eq!(of(Cause::VaultFirewall), "sealyard restore");
-        assert_eq!(of(Cause::KeyDeleted), "sealyard key recover --registry team1");
+        assert_eq!(command(Cause::VaultFirewall), "sealyard restore");
+        assert_eq!(command(Cause::KeyDeleted), "sealyard key recover --registry team1");
     }
 }

@@ -18,12 +18,12 @@ use crate::Sealyard;
 use crate::revocation::RevocationMethod;
 
 /// A running emulator, and the context of its commands.
-struct Patient {
+struct TestEmulator {
     emulator: Sealyard,
     context: Context,
 }
 
-impl Patient {
+impl TestEmulator {
     async fn new() -> Self {
         let emulator = Sealyard::builder().ephemeral().start().await.unwrap();
         let url = emulator.registry_url();
@@ -46,9 +46,9 @@ impl Patient {
     }
 
     /// Types a command as printed.
-    async fn type_in(&self, command: &str) {
-        let words: Vec<OsString> = command.split(' ').map(OsString::from).collect();
-        let cli = parse(&words).unwrap_or_else(|error| panic!("{command}: {error}"));
+    async fn run(&self, command: &str) {
+        let args: Vec<OsString> = command.split(' ').map(OsString::from).collect();
+        let cli = parse(&args).unwrap_or_else(|error| panic!("{command}: {error}"));
         ask(cli.command.unwrap(), &mut self.context.clone()).await.unwrap();
     }
 
@@ -64,11 +64,11 @@ impl Patient {
 
 #[tokio::test]
 async fn nothing_is_wrong_with_a_fresh_emulator() {
-    let patient = Patient::new().await;
+    let test = TestEmulator::new().await;
 
-    let report = Report::new(true, patient.findings().await);
+    let report = Report::new(true, test.findings().await);
 
-    assert_eq!(report.exit(), Exit::Fine, "{report:?}");
+    assert_eq!(report.exit(), Exit::Success, "{report:?}");
     let is_ok = |check| {
         report
             .findings
@@ -82,16 +82,16 @@ async fn nothing_is_wrong_with_a_fresh_emulator() {
 
 #[tokio::test]
 async fn each_revocation_is_found_with_its_cause_and_the_repair_ends_it() {
-    let patient = Patient::new().await;
-    patient.emulator.create_registry("team1").await.unwrap();
+    let test = TestEmulator::new().await;
+    test.emulator.create_registry("team1").await.unwrap();
     for (registry, end) in [("local", ""), ("team1", " --registry team1")] {
         for method in RevocationMethod::ALL {
             if method == RevocationMethod::Role {
                 continue;
             }
-            patient.type_in(&format!("sealyard revoke --by {method}{end}")).await;
+            test.run(&format!("sealyard revoke --by {method}{end}")).await;
 
-            let wrong = patient.wrong().await;
+            let wrong = test.wrong().await;
 
             // A change of a vault affects all registries whose keys are in it, and has one repair.
             let restore = Some(format!("sealyard restore{end}"));
@@ -104,37 +104,37 @@ async fn each_revocation_is_found_with_its_cause_and_the_repair_ends_it() {
             assert_eq!(wrong.len(), both, "{method}: {wrong:?}");
             let of_this: Vec<Finding> =
                 wrong.into_iter().filter(|it| it.registry.as_deref() == Some(registry)).collect();
-            let repair = Patient::only(&of_this, Check::Registry, cause(method));
-            patient.type_in(&repair).await;
-            assert_eq!(patient.wrong().await, [], "{method}");
+            let repair = TestEmulator::only(&of_this, Check::Registry, cause(method));
+            test.run(&repair).await;
+            assert_eq!(test.wrong().await, [], "{method}");
         }
     }
 }
 
 #[tokio::test]
 async fn a_removed_role_is_found_with_the_missing_permissions() {
-    let patient = Patient::new().await;
-    let vault = patient.emulator.vault().unwrap();
+    let test = TestEmulator::new().await;
+    let vault = test.emulator.vault().unwrap();
     let (scope, identity) = (vault.vault_id("local").unwrap(), vault.managed_identity().object_id);
     vault.assign_role(&scope, "Key Vault Crypto Service Encryption User", identity).await.unwrap();
     vault
         .change_vault("local", VaultChanges { rbac: Some(true), ..VaultChanges::default() })
         .await
         .unwrap();
-    patient.type_in("sealyard revoke --by role").await;
+    test.run("sealyard revoke --by role").await;
 
-    let wrong = patient.wrong().await;
+    let wrong = test.wrong().await;
 
-    let repair = Patient::only(&wrong, Check::Registry, "roleRemoved");
+    let repair = TestEmulator::only(&wrong, Check::Registry, "roleRemoved");
     let why = wrong[0].why.as_ref().unwrap();
     assert!(why.contains("lacks get, wrapKey, unwrapKey in the vault local"), "{why}");
-    patient.type_in(&repair).await;
-    assert_eq!(patient.wrong().await, []);
+    test.run(&repair).await;
+    assert_eq!(test.wrong().await, []);
 }
 
 #[tokio::test]
 async fn each_manual_change_has_the_command_that_undoes_it() {
-    let patient = Patient::new().await;
+    let test = TestEmulator::new().await;
     for (damage, cause, expected) in [
         ("key disable", "keyDisabled", "sealyard key enable --version "),
         ("key delete", "keyDeleted", "sealyard key recover"),
@@ -147,27 +147,27 @@ async fn each_manual_change_has_the_command_that_undoes_it() {
         let damage = match cause {
             "identityRemoved" => format!(
                 "registry remove-identity local {}",
-                patient.emulator.registry().profile().identities[0].resource
+                test.emulator.registry().profile().identities[0].resource
             ),
             _ => damage.to_owned(),
         };
-        patient.type_in(&format!("sealyard {damage}")).await;
+        test.run(&format!("sealyard {damage}")).await;
 
-        let repair = Patient::only(&patient.wrong().await, Check::Registry, cause);
+        let repair = TestEmulator::only(&test.wrong().await, Check::Registry, cause);
 
         assert!(repair.starts_with(expected), "{repair}");
-        patient.type_in(&repair).await;
-        assert_eq!(patient.wrong().await, [], "{cause}");
+        test.run(&repair).await;
+        assert_eq!(test.wrong().await, [], "{cause}");
     }
 }
 
 #[tokio::test]
 async fn a_deleted_identity_is_distinguished_from_a_removed_one() {
-    let patient = Patient::new().await;
-    patient.emulator.create_registry("team1").await.unwrap();
-    patient.type_in("sealyard identity delete team1 --force").await;
+    let test = TestEmulator::new().await;
+    test.emulator.create_registry("team1").await.unwrap();
+    test.run("sealyard identity delete team1 --force").await;
 
-    let wrong = patient.wrong().await;
+    let wrong = test.wrong().await;
 
     let [finding] = wrong.as_slice() else { panic!("{wrong:?}") };
     assert_eq!(finding.cause.as_deref(), Some("identityRemoved"), "{finding:?}");
@@ -177,15 +177,15 @@ async fn a_deleted_identity_is_distinguished_from_a_removed_one() {
 
 #[tokio::test]
 async fn a_policy_that_lacks_one_permission_is_found_before_a_rotation_needs_it() {
-    let patient = Patient::new().await;
-    let vault = patient.emulator.vault().unwrap();
+    let test = TestEmulator::new().await;
+    let vault = test.emulator.vault().unwrap();
     let identity = vault.managed_identity().object_id;
     let some = [KeyPermission::Get, KeyPermission::UnwrapKey];
     vault.set_access_policy("local", identity, &some).await.unwrap();
 
-    let wrong = patient.wrong().await;
+    let wrong = test.wrong().await;
 
-    let repair = Patient::only(&wrong, Check::Rotation, "permissionMissing");
+    let repair = TestEmulator::only(&wrong, Check::Rotation, "permissionMissing");
     assert!(wrong[0].why.as_ref().unwrap().contains("No policy gives it 'Wrap Key'"), "{wrong:?}");
     let expected = format!(
         "sealyard az -- keyvault set-policy --name local --object-id {identity} --key-permissions get wrapKey unwrapKey"
@@ -193,37 +193,35 @@ async fn a_policy_that_lacks_one_permission_is_found_before_a_rotation_needs_it(
     assert_eq!(repair, expected);
     // Does the same as that command, without `az`.
     vault.set_access_policy("local", identity, KeyPermission::FOR_ENCRYPTION).await.unwrap();
-    assert_eq!(patient.wrong().await, []);
+    assert_eq!(test.wrong().await, []);
 }
 
 #[tokio::test]
 async fn a_newest_version_that_cannot_be_used_is_found_while_the_old_one_serves() {
-    let patient = Patient::new().await;
-    patient.type_in("sealyard key new-version").await;
-    let local = patient.emulator.registry();
+    let test = TestEmulator::new().await;
+    test.run("sealyard key new-version").await;
+    let local = test.emulator.registry();
     let key = local.key_ring().describe().configured.unwrap();
-    let owner = patient.emulator.app().owner().unwrap();
+    let owner = test.emulator.app().owner().unwrap();
     let newest = owner.list_versions(&key).await.unwrap().pop().unwrap().id;
     let version = newest.version().unwrap().to_string();
-    patient.type_in(&format!("sealyard key disable --version {version}")).await;
+    test.run(&format!("sealyard key disable --version {version}")).await;
 
-    let repair = Patient::only(&patient.wrong().await, Check::Rotation, "keyDisabled");
+    let repair = TestEmulator::only(&test.wrong().await, Check::Rotation, "keyDisabled");
 
     assert_eq!(repair, format!("sealyard key enable --version {version}"));
-    patient.type_in(&repair).await;
-    assert_eq!(patient.wrong().await, []);
+    test.run(&repair).await;
+    assert_eq!(test.wrong().await, []);
 }
 
 #[tokio::test]
 async fn faults_are_named_and_removed() {
-    let patient = Patient::new().await;
-    patient
-        .type_in("sealyard faults add status --on keys/unwrapKey --status 429 --name busy")
-        .await;
+    let test = TestEmulator::new().await;
+    test.run("sealyard faults add status --on keys/unwrapKey --status 429 --name busy").await;
     // The lease has ended, so the vault's answer counts.
-    patient.type_in("sealyard clock advance 1m").await;
+    test.run("sealyard clock advance 1m").await;
 
-    let wrong = patient.wrong().await;
+    let wrong = test.wrong().await;
 
     let of = |check| wrong.iter().find(|finding| finding.check == check).unwrap();
     assert_eq!(of(Check::Registry).cause.as_deref(), Some("vaultThrottled"), "{wrong:?}");
@@ -234,27 +232,27 @@ async fn faults_are_named_and_removed() {
     for check in [Check::Registry, Check::Faults] {
         assert_eq!(of(check).repair.as_deref(), Some("sealyard faults clear"), "{wrong:?}");
     }
-    patient.type_in("sealyard faults clear").await;
-    assert_eq!(patient.wrong().await, []);
+    test.run("sealyard faults clear").await;
+    assert_eq!(test.wrong().await, []);
 }
 
 #[tokio::test]
 async fn a_frozen_clock_is_a_note_with_its_repair() {
-    let patient = Patient::new().await;
-    patient.type_in("sealyard clock freeze").await;
+    let test = TestEmulator::new().await;
+    test.run("sealyard clock freeze").await;
 
-    let findings = patient.findings().await;
+    let findings = test.findings().await;
 
     let clock = findings.iter().find(|finding| finding.check == Check::Clock).unwrap();
     assert_eq!(clock.verdict, Verdict::Note);
-    patient.type_in(clock.repair.as_ref().unwrap()).await;
-    assert!(patient.findings().await.iter().all(|finding| finding.check != Check::Clock));
+    test.run(clock.repair.as_ref().unwrap()).await;
+    assert!(test.findings().await.iter().all(|finding| finding.check != Check::Clock));
 }
 
 #[tokio::test]
 async fn a_stopped_emulator_is_reported_as_not_running() {
-    let patient = Patient::new().await;
-    let Patient { emulator, context } = patient;
+    let test = TestEmulator::new().await;
+    let TestEmulator { emulator, context } = test;
     emulator.shutdown().await;
     let free = "127.0.0.1:0".parse().unwrap();
 

@@ -8,7 +8,7 @@ use fs_err as fs;
 use tokio::process::Command;
 
 use super::finding::{Check, Finding};
-use super::trust::holds;
+use super::trust::contains_certificates;
 use crate::admin::StatusReport;
 use crate::cli::hints::CommandLine;
 use crate::cli::programs::in_path;
@@ -30,7 +30,7 @@ pub(super) async fn az() -> Option<Finding> {
     let folder = tempfile::tempdir().ok()?;
     let mut command = Command::new(&program);
     command.args(["version", "--output=json"]).env("AZURE_CONFIG_DIR", folder.path());
-    let version = match said(command).await {
+    let version = match output_of(command).await {
         Ok(text) => serde_json::from_str::<serde_json::Value>(&text)
             .ok()
             .and_then(|versions| versions["azure-cli"].as_str().map(str::to_owned)),
@@ -56,23 +56,23 @@ pub(super) async fn docker(report: Option<&StatusReport>) -> Vec<Finding> {
     };
     let mut command = Command::new(&program);
     command.args(["info", "--format", "{{.ServerVersion}}"]);
-    let mut findings = vec![of_daemon(said(command).await)];
+    let mut findings = vec![daemon_finding(output_of(command).await)];
     findings.extend(report.into_iter().flat_map(|report| stale(Path::new(CERTS_D), report)));
     findings
 }
 
-fn of_daemon(answer: Result<String, String>) -> Finding {
+fn daemon_finding(answer: Result<String, String>) -> Finding {
     match answer {
         Ok(version) if !version.trim().is_empty() => {
             Finding::ok(Check::Docker, format!("its daemon answers, version {}", version.trim()))
         }
         Ok(_) => no_daemon("the daemon does not report its version"),
-        Err(words) => no_daemon(&words),
+        Err(message) => no_daemon(&message),
     }
 }
 
-fn no_daemon(words: &str) -> Finding {
-    let repair = if words.contains("permission denied") {
+fn no_daemon(message: &str) -> Finding {
+    let repair = if message.contains("permission denied") {
         "sudo usermod -aG docker \"$USER\" && newgrp docker"
     } else {
         "sudo systemctl start docker"
@@ -82,7 +82,7 @@ fn no_daemon(words: &str) -> Finding {
         "noDaemon",
         "its daemon does not answer: docker can neither pull nor push",
     )
-    .because(words.lines().next().unwrap_or_default())
+    .because(message.lines().next().unwrap_or_default())
     .repaired_by(repair.to_owned())
 }
 
@@ -98,22 +98,22 @@ fn stale(certs: &Path, report: &StatusReport) -> Vec<Finding> {
             host == registry.login_server || name == format!("{}.azurecr.localhost", registry.name)
         })
     };
-    let of = |folder: fs::DirEntry| {
+    let finding = |folder: fs::DirEntry| {
         let host = folder.file_name().to_string_lossy().into_owned();
         let file = folder.path().join("ca.crt");
         let text = fs::read_to_string(&file).ok()?;
-        (is_ours(&host) && !holds(&text, &own)).then(|| {
-            let copy = CommandLine::default().word("sudo").word("cp").word(ca).word(&file);
+        (is_ours(&host) && !contains_certificates(&text, &own)).then(|| {
+            let copy = CommandLine::default().arg("sudo").arg("cp").arg(ca).arg(&file);
             Finding::note(Check::Docker, "otherAuthority", format!("docker trusts another authority for {host}"))
                 .because("the file is for another emulator; pushes to that name fail, but pushes to localhost:PORT work")
                 .repaired_by(copy.to_string())
         })
     };
-    folders.filter_map(Result::ok).filter_map(of).collect()
+    folders.filter_map(Result::ok).filter_map(finding).collect()
 }
 
 /// The output of a program, or the reason why there is none.
-async fn said(mut command: Command) -> Result<String, String> {
+async fn output_of(mut command: Command) -> Result<String, String> {
     command.stdin(Stdio::null()).kill_on_drop(true);
     match tokio::time::timeout(LIMIT, command.output()).await {
         Ok(Ok(output)) if output.status.success() => {
@@ -134,12 +134,12 @@ mod tests {
 
     #[test]
     fn the_repair_starts_the_daemon_or_joins_its_group() {
-        let repair = |words: &str| of_daemon(Err(words.to_owned())).repair.unwrap();
+        let repair = |message: &str| daemon_finding(Err(message.to_owned())).repair.unwrap();
 
         assert_eq!(repair("Cannot connect to the Docker daemon"), "sudo systemctl start docker");
         assert!(repair("permission denied while trying to connect").contains("usermod"));
-        assert_eq!(of_daemon(Ok("28.2.2\n".to_owned())).cause, None);
-        assert_eq!(of_daemon(Ok(String::new())).cause.as_deref(), Some("noDaemon"));
+        assert_eq!(daemon_finding(Ok("28.2.2\n".to_owned())).cause, None);
+        assert_eq!(daemon_finding(Ok(String::new())).cause.as_deref(), Some("noDaemon"));
     }
 
     #[test]

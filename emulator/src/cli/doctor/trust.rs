@@ -143,10 +143,10 @@ pub(super) fn shell(report: &StatusReport, hints: &Hints) -> Option<Finding> {
         .into_iter()
         .filter_map(|name| Some((name, PathBuf::from(std::env::var_os(name)?))))
         .collect::<Vec<_>>();
-    Some(of_variables(&ca, &set, hints))
+    Some(variables_finding(&ca, &set, hints))
 }
 
-fn of_variables(ca: &str, set: &[(&str, PathBuf)], hints: &Hints) -> Finding {
+fn variables_finding(ca: &str, set: &[(&str, PathBuf)], hints: &Hints) -> Finding {
     let repair = hints.line(&Hint::ExportEnv);
     if set.is_empty() {
         return Finding::note(Check::Trust, "notExported", "this shell does not trust the emulator's certificates")
@@ -155,7 +155,9 @@ fn of_variables(ca: &str, set: &[(&str, PathBuf)], hints: &Hints) -> Finding {
     }
     let lacking: Vec<&str> = set
         .iter()
-        .filter(|(_, file)| !fs::read_to_string(file).is_ok_and(|text| holds(&text, ca)))
+        .filter(|(_, file)| {
+            !fs::read_to_string(file).is_ok_and(|text| contains_certificates(&text, ca))
+        })
         .map(|(name, _)| *name)
         .collect();
     if lacking.is_empty() {
@@ -171,7 +173,7 @@ fn of_variables(ca: &str, set: &[(&str, PathBuf)], hints: &Hints) -> Finding {
 }
 
 /// Whether a file contains all certificates of another file, with any line endings.
-pub(super) fn holds(bundle: &str, certificates: &str) -> bool {
+pub(super) fn contains_certificates(bundle: &str, certificates: &str) -> bool {
     let plain = |text: &str| text.split_ascii_whitespace().collect::<String>();
     let bundle = plain(bundle);
     certificates
@@ -216,12 +218,12 @@ mod tests {
         };
         let (good, bad) =
             (file("good", &format!("{OTHER}{}", ONE.replace('\n', "\r\n"))), file("bad", OTHER));
-        let cause = |set: &[(&str, PathBuf)]| of_variables(ONE, set, &hints).cause;
+        let cause = |set: &[(&str, PathBuf)]| variables_finding(ONE, set, &hints).cause;
 
         assert_eq!(cause(&[]).as_deref(), Some("notExported"));
         assert_eq!(cause(&[("SSL_CERT_FILE", good.clone())]), None);
         let mixed = [("SSL_CERT_FILE", good), ("CURL_CA_BUNDLE", bad)];
-        let finding = of_variables(ONE, &mixed, &hints);
+        let finding = variables_finding(ONE, &mixed, &hints);
         assert_eq!(finding.cause.as_deref(), Some("otherAuthority"));
         assert!(finding.what.ends_with(" in CURL_CA_BUNDLE"), "{}", finding.what);
         assert_eq!(finding.repair.unwrap(), "eval \"$(sealyard env)\"");

@@ -45,5 +45,5 @@ pub(in crate::cli) async fn image(
         ImageCommand::Show(args) => show::show(&args, emulator, context).await?,
         ImageCommand::Delete(args) => delete::delete(&args, emulator, context).await?,
     }
-    Ok(Exit::Fine)
+    Ok(Exit::Success)
 }

@@ -29,15 +29,15 @@ pub(super) struct Content<'a> {
 
 impl<'a> Content<'a> {
     /// The registry of this name. If it has logins, requests use the owner's login.
-    pub(super) async fn of(emulator: &'a Emulator, registry: &'a str) -> Result<Self, CliError> {
+    pub(super) async fn open(emulator: &'a Emulator, registry: &'a str) -> Result<Self, CliError> {
         let path = format!("/registries/{}/access", segment(registry));
         let access: AccessReport = emulator.get(&path, &[]).await?;
         let report = emulator.status().await?;
         let login = if !access.open {
-            let secret = password::owner(emulator, &report)?;
+            let secret = password::owner_secret(emulator, &report)?;
             Some((OWNER_CLIENT_ID.to_owned(), secret))
         } else if report.password.is_some() {
-            let password = password::of_clients(emulator, &report)?;
+            let password = password::client_password(emulator, &report)?;
             Some(("sealyard".to_owned(), password))
         } else {
             None
@@ -112,16 +112,18 @@ impl<'a> Content<'a> {
             Ok(body) if body["errors"][0]["message"].is_string() => {
                 Err(CliError::Answer(report(&body["errors"][0], self.registry)))
             }
-            _ => Err(CliError::NotOurs { url: self.emulator.url().to_owned(), status }),
+            _ => Err(CliError::NotAnEmulator { url: self.emulator.url().to_owned(), status }),
         }
     }
 
     async fn read<T: DeserializeOwned>(&self, response: Response) -> Result<T, CliError> {
         let status = response.status();
-        let body =
-            response.bytes().await.map_err(|error| CliError::Cut(Some(error.without_url())))?;
+        let body = response
+            .bytes()
+            .await
+            .map_err(|error| CliError::ConnectionLost(Some(error.without_url())))?;
         serde_json::from_slice(&body)
-            .map_err(|_| CliError::NotOurs { url: self.emulator.url().to_owned(), status })
+            .map_err(|_| CliError::NotAnEmulator { url: self.emulator.url().to_owned(), status })
     }
 }
 

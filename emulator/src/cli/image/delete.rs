@@ -32,7 +32,7 @@ pub(super) async fn delete(
     emulator: &Emulator,
     context: &Context,
 ) -> Result<(), CliError> {
-    let content = Content::of(emulator, &args.registry).await?;
+    let content = Content::open(emulator, &args.registry).await?;
     let repository = &args.image.repository;
     let (text, document) = match (&args.image.version, args.untag) {
         (Some(_), _) if args.all => {

@@ -25,7 +25,7 @@ pub(super) async fn list(
     emulator: &Emulator,
     context: &Context,
 ) -> Result<(), CliError> {
-    let content = Content::of(emulator, &args.registry).await?;
+    let content = Content::open(emulator, &args.registry).await?;
     let repositories = if let Some(repository) = &args.repository {
         vec![repository.to_string()]
     } else {

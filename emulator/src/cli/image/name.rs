@@ -22,21 +22,21 @@ impl FromStr for ImageName {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let words = |error: &dyn std::fmt::Display| {
+        let with_expected_form = |error: &dyn std::fmt::Display| {
             format!(
                 "{error}; expected REPOSITORY, REPOSITORY:TAG or REPOSITORY@DIGEST, without a host"
             )
         };
         let (repository, version) = if let Some((repository, digest)) = text.split_once('@') {
-            let digest = digest.parse().map_err(|error| words(&error))?;
+            let digest = digest.parse().map_err(|error| with_expected_form(&error))?;
             (repository, Some(Version::Digest(digest)))
         } else if let Some((repository, tag)) = text.split_once(':') {
-            let tag = tag.parse().map_err(|error| words(&error))?;
+            let tag = tag.parse().map_err(|error| with_expected_form(&error))?;
             (repository, Some(Version::Tag(tag)))
         } else {
             (text, None)
         };
-        let repository = repository.parse().map_err(|error| words(&error))?;
+        let repository = repository.parse().map_err(|error| with_expected_form(&error))?;
         Ok(Self { repository, version })
     }
 }

@@ -30,7 +30,7 @@ pub(super) async fn show(
     emulator: &Emulator,
     context: &Context,
 ) -> Result<(), CliError> {
-    let content = Content::of(emulator, &args.registry).await?;
+    let content = Content::open(emulator, &args.registry).await?;
     let digest = digest(&content, &args.image).await?;
     let repository = &args.image.repository;
     let path = format!("/acr/v1/{repository}/_manifests/{digest}");
@@ -99,7 +99,7 @@ fn locked(attributes: &Value) -> String {
         ("listEnabled", "list"),
     ];
     let refused = refused.iter().filter(|(name, _)| attributes[*name] == false);
-    refused.map(|(_, words)| *words).collect::<Vec<_>>().join(", ")
+    refused.map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
