@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::super::command::parse;
 use super::super::context::Context;
-use super::super::dispatch::ask;
+use super::super::dispatch::run_client;
 use super::super::exit::Exit;
 use super::super::hints::Hints;
 use super::super::output::Output;
@@ -49,7 +49,7 @@ impl TestEmulator {
     async fn run(&self, command: &str) {
         let args: Vec<OsString> = command.split(' ').map(OsString::from).collect();
         let cli = parse(&args).unwrap_or_else(|error| panic!("{command}: {error}"));
-        ask(cli.command.unwrap(), &mut self.context.clone()).await.unwrap();
+        run_client(cli.command.unwrap(), &mut self.context.clone()).await.unwrap();
     }
 
     /// Asserts that this is the only wrong finding, and returns its repair.
@@ -272,7 +272,7 @@ fn a_report_for_people_and_for_programs() {
             "keyDisabled",
             "team1 refuses every pull and push with 403",
         )
-        .of("team1")
+        .for_registry("team1")
         .because("the key is disabled")
         .repaired_by("sealyard key enable --registry team1".to_owned()),
         Finding::note(Check::Docker, "notFound", "there is no docker in PATH"),
