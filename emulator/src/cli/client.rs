@@ -7,17 +7,13 @@ use reqwest::{Client, Method, RequestBuilder, Response};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
-use zeroize::Zeroizing;
 
 use super::cache;
 use super::error::CliError;
 use super::hints::Hints;
 use super::last_run::LastRun;
-use super::variables::TOKEN_ENV;
-use crate::admin::{
-    CA_PATH, ENDPOINTS_FILE, ErrorBody, PREFIX, RegistryReport, StatusReport, read_endpoints,
-};
-use crate::listeners::ADMIN_TOKEN_FILE;
+use super::token::Token;
+use crate::admin::{CA_PATH, ErrorBody, PREFIX, RegistryReport, StatusReport};
 use crate::registry::RegistryName;
 
 /// The timeout of a connection.
@@ -50,9 +46,6 @@ pub(super) struct Emulator {
     /// Whether it is known to run on this machine; only then the files that its status names are read.
     is_on_this_machine: bool,
 }
-
-/// A token that `Debug` does not print.
-pub(super) struct Token(Zeroizing<String>);
 
 impl Emulator {
     /// The emulator at a URL.
@@ -238,7 +231,7 @@ impl Emulator {
 
     async fn send(&self, request: RequestBuilder) -> Result<Response, CliError> {
         let request = match &self.token {
-            Some(token) => request.bearer_auth(token.0.as_str()),
+            Some(token) => request.bearer_auth(token.expose()),
             None => request,
         };
         let response = self.answer(request).await?;
@@ -285,31 +278,6 @@ impl Emulator {
             .map_err(|error| CliError::ConnectionLost(Some(error.without_url())))?;
         serde_json::from_slice(&body)
             .map_err(|_| CliError::NotAnEmulator { url: self.url().to_owned(), status })
-    }
-}
-
-impl Token {
-    pub(super) fn from_environment() -> Option<Self> {
-        let token = Zeroizing::new(std::env::var(TOKEN_ENV).ok()?);
-        (!token.trim().is_empty()).then(|| Self(Zeroizing::new(token.trim().to_owned())))
-    }
-
-    pub(super) fn from_folder(folder: &Path) -> Option<Self> {
-        // An ephemeral emulator has its token in another folder than its endpoints file.
-        let report = read_endpoints(&folder.join(ENDPOINTS_FILE));
-        let named = report.and_then(|report| report.admin_token);
-        Self::from_file(&named.unwrap_or_else(|| folder.join(ADMIN_TOKEN_FILE)))
-    }
-
-    fn from_file(file: &Path) -> Option<Self> {
-        let token = Zeroizing::new(fs_err::read_to_string(file).ok()?);
-        Some(Self(Zeroizing::new(token.trim().to_owned())))
-    }
-}
-
-impl std::fmt::Debug for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Token")
     }
 }
 

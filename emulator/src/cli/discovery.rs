@@ -10,11 +10,12 @@ use std::path::{Path, PathBuf};
 use futures::future::join_all;
 use url::Url;
 
-use super::client::{Emulator, Found, Token};
+use super::client::{Emulator, Found};
 use super::error::CliError;
 use super::global::GlobalArgs;
 use super::last_run::LastRun;
 use super::serve_args::ConfigError;
+use super::token::Token;
 use crate::admin::{ENDPOINTS_FILE, HealthReport, StatusReport, read_endpoints};
 use crate::config::Config;
 use crate::running::{Entry, RuntimeFolder, is_alive};

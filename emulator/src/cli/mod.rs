@@ -53,6 +53,7 @@ mod serve_args;
 mod start;
 mod status;
 mod stop;
+mod token;
 mod trust;
 mod variables;
 mod verify;

@@ -10,6 +10,7 @@ mod narration;
 mod report;
 mod run;
 mod search;
+mod step;
 mod story;
 
 pub(super) use self::run::{DemoArgs, HELP, demo};

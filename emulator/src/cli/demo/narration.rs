@@ -188,7 +188,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::report::Claims;
-    use super::super::story::Step;
+    use super::super::step::Step;
     use super::*;
 
     #[test]

@@ -1,4 +1,4 @@
-//! The steps of the demo, in their order: each sends real requests and checks its claims.
+//! Performs the steps of the demo: each sends real requests and checks its claims.
 //!
 //! A step reports its result. If one of its claims is false, the demo ends, because the later steps depend on it.
 
@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 
 use super::client::{Answer, Requests};
 use super::image::Image;
-use super::report::{Claims, Heading, StepReport};
+use super::report::{Claims, StepReport};
 use super::search::{Windows, files_below};
+use super::step::Step;
 use crate::cli::error::CliError;
 use crate::cli::hints::{CommandLine, Hint, Hints};
 use crate::cli::output::{bytes, count};
@@ -28,19 +29,6 @@ const KEY: &str = "/_sealyard/registries/demoregistry/key";
 const REVOKE: &str = "/_sealyard/registries/demoregistry/revoke";
 const RESTORE: &str = "/_sealyard/registries/demoregistry/restore";
 
-/// The steps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
-    Registry,
-    Push,
-    Search,
-    Rotate,
-    Revoke,
-    Refused,
-    Restore,
-    Pull,
-}
-
 /// The demo on one emulator.
 #[derive(Debug)]
 pub(super) struct Story {
@@ -50,66 +38,6 @@ pub(super) struct Story {
     hints: Hints,
     /// The host and port before a repository in `docker pull`, once the registry is created.
     login_server: String,
-}
-
-impl Step {
-    /// All steps, in their order.
-    pub(super) const ALL: [Self; 8] = [
-        Self::Registry,
-        Self::Push,
-        Self::Search,
-        Self::Rotate,
-        Self::Revoke,
-        Self::Refused,
-        Self::Restore,
-        Self::Pull,
-    ];
-
-    pub(super) fn heading(self) -> Heading {
-        let (step, title, text) = match self {
-            Self::Registry => (
-                "registry",
-                "Create a registry with its own key",
-                "This demo has started an emulator, in a folder that it removes at the end. Now it creates a registry with a customer-managed key: an RSA key that never leaves its vault, and an identity that may use it.",
-            ),
-            Self::Push => (
-                "push",
-                "Push an image",
-                "This is a real OCI image: a config, two gzipped layers, a manifest. The registry encrypts all content with AES data keys before it writes it to the disk. The vault's key wraps the data keys.",
-            ),
-            Self::Search => (
-                "search",
-                "Search the disk for the image",
-                "The demo searches every file of the data folder for every window of 16 bytes of the image, compressed and plain. It also searches a plain copy, to show that the search works.",
-            ),
-            Self::Rotate => (
-                "rotate",
-                "Rotate the key",
-                "The vault creates a new version of the key. The registry wraps its data keys again, and does not change the image: a rotation takes as long with a million images as with one.",
-            ),
-            Self::Revoke => (
-                "revoke",
-                "Revoke the key",
-                "The owner of the key removes the registry's access policy from the vault. The registry itself is unchanged, but may no longer use the key.",
-            ),
-            Self::Refused => (
-                "refused",
-                "See the errors of clients",
-                "The registry refuses pulls and pushes of all clients. Some clients print only the status, so the demo shows the cause as well. The emulator itself is healthy, and says why it refuses.",
-            ),
-            Self::Restore => (
-                "restore",
-                "Restore the key",
-                "The owner restores the exact policy. The registry asks the vault, and serves content again.",
-            ),
-            Self::Pull => (
-                "pull",
-                "Pull the image, and compare it",
-                "The image is available again. The demo pulls each part and compares it with the pushed one.",
-            ),
-        };
-        Heading { step, title, text }
-    }
 }
 
 impl Story {
