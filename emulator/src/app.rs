@@ -1,6 +1,6 @@
 //! The parts of a running emulator, as one value that all its APIs share.
 //!
-//! `serve.rs` builds an [`App`]. This module makes no decisions: it only holds the parts together.
+//! `serve/` builds an [`App`]. This module makes no decisions: it only holds the parts together.
 
 use std::sync::Arc;
 

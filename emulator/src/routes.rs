@@ -1,6 +1,6 @@
 //! The routes that the listeners serve: content of registries, and the admin API.
 //!
-//! `serve.rs` binds them to listeners; tests use the same functions.
+//! `serve/` binds them to listeners; tests use the same functions.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The listeners for clients, and the selection of the registry that answers.
 //!
-//! `serve.rs` opens the listeners. A `Host` that names a registry selects it, on every listener ([`names`]); if no
+//! `serve/` opens the listeners. A `Host` that names a registry selects it, on every listener ([`names`]); if no
 //! registry is named, the listener selects it ([`registry_selector`]). All of them accept plain HTTP and TLS
 //! ([`tls`]). Every registry except `local` has its own port ([`ports`]). Nothing here parses a path or reads content.
 

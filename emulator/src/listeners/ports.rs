@@ -1,6 +1,6 @@
 //! A port for each registry except `local`, so that docker needs no name resolution: `docker push localhost:5001/app:1`.
 //!
-//! `serve.rs` opens the ports of the existing registries, and lets [`Ports::follow`] open and close ports as registries
+//! `serve/` opens the ports of the existing registries, and lets [`Ports::follow`] open and close ports as registries
 //! are created and deleted. Code that reports about a registry calls [`Ports::reconcile`] first, so that a new registry has
 //! its port then. The last port of a registry is a hint in its row. If another program uses that port, the registry listens
 //! on another one until the next start, and the hint stays.

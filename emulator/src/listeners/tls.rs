@@ -1,6 +1,6 @@
 //! The certificates of the emulator's own listeners, and the file with the authorities that clients must trust.
 //!
-//! `serve.rs` calls it. The authority is the embedded vault's; with a vault in another process the emulator has its own
+//! `serve/` calls it. The authority is the embedded vault's; with a vault in another process the emulator has its own
 //! authority in its data folder. Then clients need two authorities: both are in one file.
 
 use std::io;
