@@ -25,7 +25,7 @@ pub struct Endpoints {
 impl Endpoints {
     /// The addresses for a client on this machine. `data_dir` is the folder in use, which for an ephemeral emulator
     /// is not the folder of the configuration.
-    pub fn new(
+    pub(crate) fn new(
         registry: SocketAddr,
         vault: &VaultConnection,
         ca: PathBuf,
@@ -92,7 +92,7 @@ impl Endpoints {
     }
 
     /// The identifier of a key, with the vault's address.
-    pub fn key_identifier(&self, key: &KeyId) -> String {
+    pub(crate) fn key_identifier(&self, key: &KeyId) -> String {
         match Url::parse(&self.vault) {
             Ok(base) => identifier(key, &base),
             Err(_) => key.to_string(),

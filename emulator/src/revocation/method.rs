@@ -72,7 +72,7 @@ impl RevocationMethod {
     }
 
     /// The command of the Azure CLI that does the same to an external vault.
-    pub fn az_command(self, key: &KeyId) -> String {
+    pub(crate) fn az_command(self, key: &KeyId) -> String {
         let (vault, name) = (key.vault(), key.name());
         match self {
             Self::Policy => {

@@ -103,7 +103,7 @@ impl Cause {
     }
 
     /// The effect on content.
-    pub const fn severity(self) -> Severity {
+    pub(crate) const fn severity(self) -> Severity {
         self.row().0
     }
 

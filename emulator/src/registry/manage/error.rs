@@ -227,7 +227,7 @@ impl ManageError {
 impl ManageError {
     /// The same error, with keys in the form that the reader knows.
     #[must_use]
-    pub fn naming_keys(mut self, name: impl Fn(&KeyId) -> String) -> Self {
+    pub(crate) fn naming_keys(mut self, name: impl Fn(&KeyId) -> String) -> Self {
         match &mut self {
             Self::KeyType { key, .. } | Self::NoAccess { key, .. } | Self::NoAnswer { key, .. } => {
                 if let Ok(id) = key.parse() {
