@@ -8,7 +8,7 @@ mod image;
 mod names;
 mod published;
 mod quiet;
+mod repair_hints;
 mod stop;
 mod token;
 mod trust;
-mod way_back;
