@@ -1,6 +1,6 @@
 //! Verification in the background: authenticates a few mebibytes a second while the registry is in use.
 //!
-//! It runs only while clients use content, and borrows a data key only while their lease lives ([`IdleLease`]). It
+//! It runs only while clients use content, and borrows a data key only while their lease lives (`IdleLease`). It
 //! never renews a lease and never asks the vault, so an idle emulator stays idle.
 //!
 //! Every segment is authenticated, but content is not hashed: the trailer, which is authenticated too, binds the
