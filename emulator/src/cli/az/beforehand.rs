@@ -93,7 +93,7 @@ mod tests {
         let reason = cannot_work(&line, false);
         match (reason, expected) {
             (Some(reason), Some(expected)) => {
-                assert!(reason.contains(expected), "{line:?}: {reason}")
+                assert!(reason.contains(expected), "{line:?}: {reason}");
             }
             (reason, expected) => assert_eq!(reason, expected, "{line:?}"),
         }

@@ -117,19 +117,18 @@ fn the_right_to_write_is_exclusive(engine: &dyn RowEngine) {
 }
 
 fn no_row_changes_while_the_rows_are_held_still(engine: &dyn RowEngine) {
-    let has_changed = AtomicBool::new(false);
+    let (began, has_changed) = (Barrier::new(2), AtomicBool::new(false));
+    let write = || {
+        began.wait();
+        let put = &mut |view: &dyn RowView| -> Result<(), StoreError> {
+            view.put(OTHER, b"still".to_vec(), Vec::new());
+            Ok(())
+        };
+        engine.transact(Purpose::Rows, put).unwrap();
+        has_changed.store(true, Ordering::SeqCst);
+    };
     std::thread::scope(|scope| {
         let still = engine.hold_still();
-        let began = Barrier::new(2);
-        let write = || {
-            began.wait();
-            let put = &mut |view: &dyn RowView| -> Result<(), StoreError> {
-                view.put(OTHER, b"still".to_vec(), Vec::new());
-                Ok(())
-            };
-            engine.transact(Purpose::Rows, put).unwrap();
-            has_changed.store(true, Ordering::SeqCst);
-        };
         scope.spawn(write);
         began.wait();
         for _ in 0..1000 {
