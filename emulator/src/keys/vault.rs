@@ -60,12 +60,18 @@ pub struct TokenTerms {
 }
 
 /// An answer of the vault.
-#[expect(missing_debug_implementations, reason = "the value may be a key")]
 pub struct Answer<T> {
     /// The result of the operation.
     pub value: T,
     /// The id that the vault gave the request, for the audit log.
     pub request_id: Option<String>,
+}
+
+impl<T> fmt::Debug for Answer<T> {
+    /// Shows only the id, because the value may be a key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("request_id", &self.request_id).finish_non_exhaustive()
+    }
 }
 
 /// The vault's description of a key.
