@@ -204,7 +204,7 @@ impl Platform for LocalPlatform {
     fn ensure_key<'a>(&'a self, key: &'a KeyId) -> BoxFuture<'a, Result<(), PlatformError>> {
         async move {
             let owner = self.owner.as_ref().ok_or_else(|| self.external_vault())?;
-            // At most starts the key exists. The embedded vault itself says so without a connection and a token of the owner.
+            // Usually the key exists. The embedded vault itself says so without a connection and a token of the owner.
             if let Some(Authority::Embedded(manager)) = &self.authority {
                 let version = key.version().map(KeyVersion::as_str);
                 let found = manager.has_key(key.vault().as_str(), key.name().as_str(), version);

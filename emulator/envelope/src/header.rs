@@ -69,7 +69,7 @@ impl Header {
         Ok(Self { data_key, segment_len, kind })
     }
 
-    /// Reads a header from the front of a file. Its fields are bounded, but not yet authenticated.
+    /// Reads a header from a stream. Its fields are bounded, but not yet authenticated.
     pub fn read(input: &mut impl Read) -> Result<Self, OpenError> {
         let mut bytes = [0; HEADER_LEN];
         input.read_exact(&mut bytes).map_err(|error| match error.kind() {
@@ -79,7 +79,7 @@ impl Header {
         Self::parse(&bytes)
     }
 
-    /// Reads the header of a file. Its fields are bounded, but not yet authenticated.
+    /// Reads the header of a file that is read in ranges. Its fields are bounded, but not yet authenticated.
     pub fn of_file(input: &mut impl ReadRange) -> Result<Self, OpenError> {
         let mut bytes = Vec::new();
         input.read_range(0, HEADER_LEN, &mut bytes)?;

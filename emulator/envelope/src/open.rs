@@ -31,8 +31,8 @@ struct CheckedRun {
 }
 
 impl<R: ReadRange> Opener<R> {
-    /// Opens a finished file. `header` is the result of [`Header::read`] for this `input`; `key` is the data key that it names;
-    /// `identity` is the identity that the file was finished with.
+    /// Opens a finished file. `header` was read from this `input`, by [`Header::read`] or [`Header::of_file`]; `key` is the data
+    /// key that it names; `identity` is the identity that the file was finished with.
     pub fn open(
         input: R,
         header: Header,

@@ -1,8 +1,8 @@
 //! The engine of sealed objects, as a trait: the rest of the store and the registry know no files.
 //!
-//! An object is a sequence of bytes with a random id. One writer makes it in one request, it is finished or abandoned, and
-//! from then on it is read, listed and deleted, but never changed: a finished object is **never overwritten**. Which
-//! objects exist is the business of the rows; an engine knows their ids and nothing else.
+//! An object is a sequence of bytes with a random id. One writer makes it in one request, or with [`Continue`] in
+//! several. It is finished or abandoned. From then on it is read, listed and deleted, but never changed: a finished object is
+//! **never overwritten**. The rows decide which objects are in use; an engine knows objects only by their ids.
 //!
 //! | part | purpose |
 //! |---|---|
@@ -18,8 +18,8 @@
 //! [`ObjectWriter::finish`] makes the object complete and durable, then a transaction names it in a row, then
 //! [`Finished::keep`] ends the care of the engine. Dropping a [`Finished`] undoes the first step: a failed transaction leaves no
 //! object. An engine may give the bytes of a small object to that transaction ([`Finished::carried`]) instead of
-//! making them durable itself: then the rows keep both. Those bytes, the journal, temporary names, syncs and renames
-//! are below this boundary.
+//! making them durable itself: then the journal of the rows carries them. Temporary names, syncs and renames are below this
+//! boundary.
 //!
 //! # An upload is a list of objects
 //!

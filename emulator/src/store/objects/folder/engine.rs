@@ -45,7 +45,7 @@ impl FolderObjects {
             let folder = shard.strip_prefix(self.layout.root()).unwrap_or(shard);
             Err(ListFault { place: format!("folder {}", folder.display()), error })
         };
-        // The plain function of the system keeps the number of an error.
+        // The plain function of the system: `place` names the folder already.
         let entries = match std::fs::read_dir(shard) {
             Ok(entries) => entries,
             Err(error) => return vec![fault(error)],
