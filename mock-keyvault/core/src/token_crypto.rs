@@ -3,16 +3,20 @@
 //! The crate's own providers bring a second RSA implementation, two more curves and 30 packages. There is one provider for
 //! the whole process: if a program installs another one first, tokens are signed and verified with that one.
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{Error, ErrorKind};
 use jsonwebtoken::signature::{self, Signer, Verifier};
-use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind, EncodingKey};
+use jsonwebtoken::{Algorithm, AlgorithmFamily, DecodingKey, DecodingKeyKind, EncodingKey, Header};
+use ring::error::Unspecified;
 use ring::rand::SystemRandom;
 use ring::rsa::KeyPair;
 use ring::signature::RSA_PKCS1_SHA256;
 use rsa::pkcs1::DecodeRsaPublicKey;
 use rsa::{BoxedUint, Pkcs1v15Sign, PublicKey};
+use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 static PROVIDER: CryptoProvider = CryptoProvider {
@@ -101,19 +105,37 @@ impl JwtVerifier for Hs256 {
     }
 }
 
+/// The token with this header and these claims, signed with RS256. For a key that signs many tokens: `jsonwebtoken` would read
+/// the key for each of them.
+pub(crate) fn rs256_token(
+    key: &KeyPair,
+    header: &Header,
+    claims: &impl Serialize,
+) -> Result<String, Error> {
+    let [header, claims] = [serde_json::to_vec(header)?, serde_json::to_vec(claims)?]
+        .map(|part| URL_SAFE_NO_PAD.encode(part));
+    let signed = format!("{header}.{claims}");
+    let signature = sign_rs256(key, signed.as_bytes())
+        .map_err(|error| ErrorKind::Signing(error.to_string()))?;
+    Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
+}
+
 /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518, section 3.3), in constant time.
 ///
 /// `ring` signs in a third of the time that the crate `rsa` needs: 0.52 ms against 1.71 ms for 2048 bits, and every start of an
 /// emulator needs a token. The crate `rsa` verifies, so that two implementations check each other.
+fn sign_rs256(key: &KeyPair, message: &[u8]) -> Result<Vec<u8>, Unspecified> {
+    let mut signature = vec![0; key.public().modulus_len()];
+    key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)?;
+    Ok(signature)
+}
+
+/// Signs for `jsonwebtoken` with [`sign_rs256`].
 struct Rs256Signer(KeyPair);
 
 impl Signer<Vec<u8>> for Rs256Signer {
     fn try_sign(&self, message: &[u8]) -> Result<Vec<u8>, signature::Error> {
-        let mut signature = vec![0; self.0.public().modulus_len()];
-        self.0
-            .sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), message, &mut signature)
-            .map_err(|_| signature::Error::new())?;
-        Ok(signature)
+        sign_rs256(&self.0, message).map_err(|_| signature::Error::new())
     }
 }
 
@@ -123,7 +145,7 @@ impl JwtSigner for Rs256Signer {
     }
 }
 
-/// Verifies the signatures of [`Rs256Signer`].
+/// Verifies the signatures of [`sign_rs256`].
 struct Rs256Verifier(PublicKey);
 
 impl Verifier<Vec<u8>> for Rs256Verifier {
@@ -141,8 +163,7 @@ impl JwtVerifier for Rs256Verifier {
 
 #[cfg(test)]
 mod tests {
-    use base64::Engine;
-    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+    use jsonwebtoken::Validation;
     use rand::rngs::SysRng;
     use rsa::PrivateKey;
     use rsa::pkcs1::EncodeRsaPrivateKey;
@@ -191,6 +212,27 @@ mod tests {
         assert!(!verifies(Algorithm::RS256, &half(&key), "another text", &signature));
         assert!(!verifies(Algorithm::RS256, &half(&other), SIGNED, &signature));
         assert!(!verifies(Algorithm::RS256, &half(&key), SIGNED, &signature[1..]), "cut");
+    }
+
+    #[test]
+    fn a_token_is_verified_by_jsonwebtoken_and_the_crate_rsa() {
+        install();
+        let private = PrivateKey::new(&mut SysRng, 2048).unwrap();
+        let key = KeyPair::from_der(private.to_pkcs1_der().unwrap().as_bytes()).unwrap();
+        let public = DecodingKey::from_rsa_raw_components(&private.n_bytes(), &private.e_bytes());
+        let mut header = Header::new(Algorithm::RS256);
+        header.kid = Some("key".to_owned());
+        let claims = serde_json::json!({"sub": "ä", "exp": 4_000_000_000_i64});
+
+        let token = rs256_token(&key, &header, &claims).unwrap();
+
+        let read = jsonwebtoken::decode(&token, &public, &Validation::new(Algorithm::RS256));
+        let read: jsonwebtoken::TokenData<serde_json::Value> = read.unwrap();
+        assert_eq!((read.header, read.claims), (header, claims));
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let signature = URL_SAFE_NO_PAD.decode(signature).unwrap();
+        let digest = Sha256::digest(signed.as_bytes());
+        private.to_public_key().verify(padding(), &digest, &signature).unwrap();
     }
 
     #[test]

@@ -7,8 +7,9 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{DecodingKey, EncodingKey};
+use jsonwebtoken::DecodingKey;
 use rand::rngs::SysRng;
+use ring::rsa::KeyPair;
 use rsa::PrivateKey;
 use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey};
 use rsa::traits::PublicKeyParts;
@@ -27,7 +28,7 @@ const BITS: usize = 2048;
 pub(super) struct SigningKey {
     /// The id of the key in tokens and in the set of public keys.
     pub(super) id: String,
-    pub(super) signing: EncodingKey,
+    pub(super) signing: KeyPair,
     pub(super) verifying: DecodingKey,
     /// In base64url, as in the set of public keys.
     pub(super) modulus: String,
@@ -55,7 +56,7 @@ impl SigningKey {
         let (modulus, exponent) = (key.n_bytes(), key.e_bytes());
         Ok(Self {
             id: URL_SAFE_NO_PAD.encode(&Sha256::digest(&modulus)[..20]),
-            signing: EncodingKey::from_rsa_der(&der),
+            signing: KeyPair::from_der(&der).map_err(|_| damaged())?,
             verifying: DecodingKey::from_rsa_raw_components(&modulus, &exponent),
             modulus: URL_SAFE_NO_PAD.encode(&modulus),
             exponent: URL_SAFE_NO_PAD.encode(&exponent),

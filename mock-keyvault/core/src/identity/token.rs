@@ -16,6 +16,7 @@ use super::principal::Principal;
 use super::secret::Secret;
 use super::well_known::TENANT;
 use crate::random;
+use crate::token_crypto::rs256_token;
 
 /// How long a token is valid, in seconds.
 pub const TOKEN_LIFETIME: i64 = 3600;
@@ -99,9 +100,7 @@ impl Issuer {
         };
         let mut header = Header::new(Algorithm::RS256);
         header.kid = Some(self.key.id.clone());
-        jsonwebtoken::encode(&header, &claims, &self.key.signing)
-            .map(Secret::new)
-            .map_err(io::Error::other)
+        rs256_token(&self.key.signing, &header, &claims).map(Secret::new).map_err(io::Error::other)
     }
 
     /// Verifies that this issuer signed a token, that it is for an accepted resource and valid by the clock, and that its
