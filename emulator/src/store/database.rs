@@ -146,7 +146,7 @@ impl Database {
     }
 
     /// The last parts of the keys that begin with these parts, in order, as texts or as names.
-    pub(super) fn last_parts<T: FromStr>(
+    pub(super) fn last_parts<T: FromStr + Display>(
         &self,
         table: Table,
         parts: &[&dyn Display],

@@ -13,12 +13,18 @@ use super::error::StoreError;
 use super::file_id::FileId;
 use crate::names::RegistryName;
 
+/// Enough for most keys: a registry, a repository and a digest.
+const USUAL_KEY_LEN: usize = 160;
+
+/// The longest part of an invalid key that an error quotes, in characters.
+const MAX_QUOTED: usize = 100;
+
 /// The largest encoded row, in bytes: sled's limit for a value in its log is far higher, but it keeps only such rows durably.
 pub(super) const MAX_ROW: usize = 4000;
 
 /// Joins the parts of a key.
 pub(super) fn key(parts: &[&dyn fmt::Display]) -> Vec<u8> {
-    let mut key = String::new();
+    let mut key = String::with_capacity(USUAL_KEY_LEN);
     for (index, part) in parts.iter().enumerate() {
         if 0 < index {
             key.push('\0');
@@ -39,24 +45,48 @@ pub(super) fn prefix(parts: &[&dyn fmt::Display]) -> Vec<u8> {
 }
 
 /// The last part of a key, as text or as a name.
-pub(super) fn last_part<T: FromStr>(key: &[u8]) -> Result<T, StoreError> {
+pub(super) fn last_part<T: FromStr + fmt::Display>(key: &[u8]) -> Result<T, StoreError> {
     part(key, |parts| parts.next_back())
 }
 
 /// The part of a key at an index, as text or as a name.
-pub(super) fn nth_part<T: FromStr>(key: &[u8], index: usize) -> Result<T, StoreError> {
+pub(super) fn nth_part<T: FromStr + fmt::Display>(
+    key: &[u8],
+    index: usize,
+) -> Result<T, StoreError> {
     part(key, |parts| parts.nth(index))
 }
 
-fn part<'a, T: FromStr>(
+/// A part of a key. A part in another form than a name is written in, such as upper case, is invalid: the name would be the
+/// key of another row.
+fn part<'a, T: FromStr + fmt::Display>(
     key: &'a [u8],
     pick: impl FnOnce(&mut dyn DoubleEndedIterator<Item = &'a str>) -> Option<&'a str>,
 ) -> Result<T, StoreError> {
-    std::str::from_utf8(key)
-        .ok()
-        .and_then(|text| pick(&mut text.split('\0')))
-        .and_then(|part| part.parse().ok())
-        .ok_or_else(|| StoreError::Damaged("a row has an invalid key".to_owned()))
+    let found = std::str::from_utf8(key).ok().and_then(|text| pick(&mut text.split('\0')));
+    let parsed = found.and_then(|part| {
+        let value: T = part.parse().ok()?;
+        is_written_as(&value, part).then_some(value)
+    });
+    parsed.ok_or_else(|| {
+        let quoted: String = String::from_utf8_lossy(key).chars().take(MAX_QUOTED).collect();
+        StoreError::Damaged(format!("a row has an invalid key: {quoted:?}"))
+    })
+}
+
+/// Whether a value is displayed as exactly this text. Allocates nothing, because every scan calls it for every row.
+fn is_written_as(value: &impl fmt::Display, text: &str) -> bool {
+    struct Rest<'a>(&'a str);
+
+    impl fmt::Write for Rest<'_> {
+        fn write_str(&mut self, written: &str) -> fmt::Result {
+            self.0 = self.0.strip_prefix(written).ok_or(fmt::Error)?;
+            Ok(())
+        }
+    }
+
+    let mut rest = Rest(text);
+    write!(rest, "{value}").is_ok() && rest.0.is_empty()
 }
 
 /// Encodes a row, if it is short enough to be durable.
@@ -90,6 +120,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::names::UploadId;
     use crate::store::rows::UploadRow;
 
     fn upload() -> impl Strategy<Value = UploadRow> {
@@ -131,6 +162,31 @@ mod tests {
         fn bytes_that_are_no_row_are_an_error(bytes in any::<Vec<u8>>()) {
             prop_assert!(matches!(decode::<UploadRow>(&bytes), Err(StoreError::Damaged(_))));
         }
+    }
+
+    #[test]
+    fn a_name_in_another_form_than_it_is_written_in_is_an_invalid_key() {
+        let id = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+        let bare = id.replace('-', "");
+        assert!(last_part::<RegistryName>(b"team1").is_ok());
+        assert!(last_part::<UploadId>(id.as_bytes()).is_ok());
+
+        assert!(last_part::<RegistryName>(b"Team1").is_err());
+        assert!(nth_part::<UploadId>(id.to_uppercase().as_bytes(), 0).is_err());
+        assert!(nth_part::<UploadId>(bare.as_bytes(), 0).is_err());
+    }
+
+    #[test]
+    fn the_error_of_an_invalid_key_quotes_its_beginning() {
+        let message = |key: &[u8]| last_part::<RegistryName>(key).unwrap_err().to_string();
+
+        let bytes = message(b"team1\0no name\xff");
+        assert!(
+            bytes.ends_with("a row has an invalid key: \"team1\\0no name\u{fffd}\""),
+            "{bytes}"
+        );
+        let long = message(&[b'a'; 1000]);
+        assert!(long.ends_with(&format!("{:?}", "a".repeat(MAX_QUOTED))), "{long}");
     }
 
     #[test]
