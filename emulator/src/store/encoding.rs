@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::StoreError;
 use super::file_id::FileId;
+use super::tables::Table;
 use crate::names::RegistryName;
 
 /// Enough for most keys: a registry, a repository and a digest.
@@ -72,6 +73,18 @@ fn part<'a, T: FromStr + fmt::Display>(
         let quoted: String = String::from_utf8_lossy(key).chars().take(MAX_QUOTED).collect();
         StoreError::Damaged(format!("a row has an invalid key: {quoted:?}"))
     })
+}
+
+/// The registry that was read from a key of a table. `None`: the key is damaged or foreign. It is logged and skipped, because
+/// one such row must not stop the work on all others.
+pub(super) fn registry_or_skip(
+    table: Table,
+    read: Result<RegistryName, StoreError>,
+) -> Option<RegistryName> {
+    read.inspect_err(|error| {
+        tracing::error!(%error, table = table.name(), "cannot read the registry of a row; skipping the row");
+    })
+    .ok()
 }
 
 /// Whether a value is displayed as exactly this text. Allocates nothing, because every scan calls it for every row.

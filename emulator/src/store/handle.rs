@@ -68,6 +68,37 @@ impl Store {
         });
     }
 
+    /// Adds rows of a registry whose name need not be valid, as in a damaged folder: an upload without a file, the mark of a
+    /// deletion, and copies of two rows of `local`, if it has them.
+    #[cfg(test)]
+    pub(crate) fn add_rows_of(&self, registry: &str) {
+        use super::encoding::key;
+        use super::file_id::FileId;
+        use super::tables::Table;
+
+        let id = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+        let upload = UploadRow {
+            id: id.to_owned(),
+            repository: "app".to_owned(),
+            file: FileId::random(),
+            data_key: [7; 16],
+            algorithm: "sha256".to_owned(),
+            started: 0,
+            touched: 0,
+        };
+        let added = self.database.transact(|view| {
+            for table in [Table::Registries, Table::Rings] {
+                if let Some(row) = self.database.bytes(table, &key(&[&RegistryName::LOCAL]))? {
+                    view.put_bytes(table, key(&[&registry]), row.to_vec())?;
+                }
+            }
+            view.put_bytes(Table::Leaving, key(&[&registry]), Vec::new())?;
+            view.put(Table::Uploads, key(&[&registry, &id]), &upload)
+        });
+        added.unwrap();
+        self.database.commit().unwrap();
+    }
+
     /// Cancelled when the folder is free for another process. It does not keep the store open.
     pub fn released(&self) -> CancellationToken {
         self.released.token().clone()

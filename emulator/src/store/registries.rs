@@ -19,14 +19,14 @@ use serde::{Deserialize, Serialize};
 use super::access::{AccessRow, write_access};
 use super::database::View;
 use super::emptying::own_rows;
-use super::encoding::{decode, key, last_part, prefix};
+use super::encoding::{decode, key, last_part, prefix, registry_or_skip};
 use super::error::StoreError;
 use super::handle::Store;
 use super::intents::End;
 use super::ring::write_ring;
 use super::rows::RingRow;
 use super::tables::Table;
-use crate::names::{NameError, RegistryName};
+use crate::names::RegistryName;
 
 /// The properties of a registry, without its content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,10 +122,9 @@ pub struct AssignedRow {
 }
 
 impl RegistryRecord {
-    /// Its name. Fails if the name in the row is none.
+    /// Its name. Fails if the row has no valid name, or the name in another form than it is written in.
     pub fn registry_name(&self) -> Result<RegistryName, StoreError> {
-        let damaged = |error: NameError| StoreError::Damaged(error.to_string());
-        self.name.parse().map_err(damaged)
+        last_part(self.name.as_bytes())
     }
 }
 
@@ -239,7 +238,9 @@ impl Store {
 
     /// The registries whose deletion has begun and not ended.
     pub fn leaving(&self) -> Result<Vec<RegistryName>, StoreError> {
-        self.database.scan(Table::Leaving, &[]).map(|row| last_part(&row?.0)).collect()
+        let rows = self.database.scan(Table::Leaving, &[]).map(|row| Ok(last_part(&row?.0)));
+        let names = rows.map(|row| row.map(|read| registry_or_skip(Table::Leaving, read)));
+        names.filter_map(Result::transpose).collect()
     }
 
     /// Whether the deletion of a registry of this name has begun and not ended.

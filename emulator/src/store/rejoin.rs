@@ -2,7 +2,7 @@
 
 use std::sync::{MutexGuard, PoisonError};
 
-use super::encoding::{decode, nth_part};
+use super::encoding::{decode, nth_part, registry_or_skip};
 use super::error::StoreError;
 use super::handle::Store;
 use super::rows::UploadRow;
@@ -50,9 +50,11 @@ impl Store {
         let Some(continuing) = self.objects.continuing() else { return Ok(found) };
         for entry in self.database.scan(Table::Uploads, &[]) {
             let (key, bytes) = entry?;
+            let registry = registry_or_skip(Table::Uploads, nth_part(&key, 0));
+            let Some(registry) = registry else { continue };
             let row: UploadRow = decode(&bytes)?;
             if continuing.unfinished_len(row.file)?.is_none() {
-                found.push((nth_part(&key, 0)?, row));
+                found.push((registry, row));
             }
         }
         Ok(found)

@@ -65,7 +65,7 @@ impl Rings {
         recovered.notes = notes;
         let mut rings = Self { rings: Vec::new(), by_data_key: HashMap::new() };
         let mut log: Option<Arc<audit::AuditLog>> = None;
-        for (record, ids) in records {
+        for (registry, record, ids) in records {
             if !ids.iter().any(|id| needed.contains(id)) {
                 continue;
             }
@@ -73,7 +73,6 @@ impl Rings {
                 Some(log) => Arc::clone(log),
                 None => Arc::clone(log.insert(Arc::new(audit::AuditLog::open(store)?))),
             };
-            let registry = record.registry_name()?;
             let ring = open(store, platform, clock, record, all_strict, log).await;
             let place = rings.rings.len();
             rings.by_data_key.extend(ids.into_iter().map(|id| (id, place)));
@@ -128,7 +127,7 @@ async fn open(
 }
 
 /// The recovered registries, the notes for the user, and all registries with their data keys.
-type Restored = (Vec<String>, Vec<String>, Vec<(RegistryRecord, Vec<DataKeyId>)>);
+type Restored = (Vec<String>, Vec<String>, Vec<(RegistryName, RegistryRecord, Vec<DataKeyId>)>);
 
 fn from_mirrors(
     store: &Store,
@@ -140,7 +139,7 @@ fn from_mirrors(
     for mirror in store.ring_mirrors()? {
         match mirror {
             Ok(mirror) => {
-                let Ok(name) = mirror.registry.parse::<RegistryName>() else {
+                let Some(name) = name_of(&mirror) else {
                     notes.push(format!("the mirror of {:?} is not of a registry", mirror.registry));
                     continue;
                 };
@@ -161,11 +160,25 @@ fn from_mirrors(
     }
     let mut records = Vec::new();
     for record in store.registries()? {
-        let ring = store.ring(&record.registry_name()?)?;
+        let name = match record.registry_name() {
+            Ok(name) => name,
+            Err(error) => {
+                tracing::error!(%error, "cannot read the row of a registry; skipping it");
+                continue;
+            }
+        };
+        let ring = store.ring(&name)?;
         let ids = ring.map_or_else(Vec::new, |ring| ids(&ring).collect());
-        records.push((record, ids));
+        records.push((name, record, ids));
     }
     Ok((came_back, notes, records))
+}
+
+/// The name of the registry of a mirror, if it is valid and the record has it too.
+fn name_of(mirror: &RingMirror) -> Option<RegistryName> {
+    let name = mirror.registry.parse::<RegistryName>().ok()?;
+    let names = [Some(&mirror.registry), mirror.record.as_ref().map(|record| &record.name)];
+    names.into_iter().flatten().all(|found| found == name.as_str()).then_some(name)
 }
 
 /// Copies a ring from the mirror into the rows, if they lack it. True: this recovered the registry.

@@ -167,6 +167,7 @@ impl Profile {
     pub(in crate::registry) fn from_record(
         record: RegistryRecord,
     ) -> Result<(RegistryName, Self), StoreError> {
+        let registry = record.registry_name()?;
         let RegistryRecord { name, row, tags, identities } = record;
         let damaged =
             |what: &str| StoreError::Damaged(format!("the row of {name:?} has no {what}"));
@@ -207,6 +208,6 @@ impl Profile {
             }),
             former_identity: former.transpose()?,
         };
-        Ok((name.parse().map_err(|_| damaged("name"))?, profile))
+        Ok((registry, profile))
     }
 }

@@ -1,5 +1,6 @@
 //! Content recovered from sealed files, when only the mirrors of the rings are left of the rows.
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -61,10 +62,13 @@ impl World {
 
     /// `all_strict`: whether the emulator was started in strict parity.
     async fn search(&self, all_strict: bool) -> Recovered {
+        self.search_for(Search { orphans: true, all_strict, ..Search::default() }).await
+    }
+
+    async fn search_for(&self, search: Search) -> Recovered {
         let store = Arc::new(open_store(&self.data()).await);
         let clock = Clock::manual(time::macros::datetime!(2026-01-02 00:00 UTC));
         let platform: Arc<dyn Platform> = Arc::new(Shared(Arc::clone(&self.platform)));
-        let search = Search { orphans: true, all_strict, ..Search::default() };
         recover(store, platform, clock, search, |_| ()).await.unwrap()
     }
 }
@@ -280,6 +284,33 @@ async fn a_start_between_the_loss_and_the_repair_removes_no_data_key() {
     let registries = lost.registries().await;
     assert_is_there(&registries.get("local").unwrap(), &local).await;
     assert_is_there(&registries.get("team1").unwrap(), &team1).await;
+}
+
+#[tokio::test]
+async fn rows_of_a_registry_without_a_valid_name_do_not_stop_the_recovery_of_the_others() {
+    let world = World::new().await;
+    let registries = world.registries().await;
+    let image = push(&registries.get("team1").unwrap(), "app", 9).await;
+    drop(registries);
+    let lost = world.without_rows();
+    fs_err::write(lost.data().join("journal/loss"), "").unwrap();
+    let registries = lost.registries().await;
+    let registry = registries.get("local").unwrap();
+    for invalid in ["a name!", "Local"] {
+        registry.0.store.add_rows_of(invalid);
+    }
+    drop((registry, registries));
+    // A start in between.
+    drop(lost.registries().await);
+
+    let search = Search { orphans: true, named_except: Some(HashSet::new()), all_strict: false };
+    let recovered = lost.search_for(search).await;
+
+    assert_eq!(recovered.registries, ["team1"]);
+    assert!(!recovered.is_incomplete(), "{recovered:?}");
+    let registries = lost.registries().await;
+    assert!(registries.get("a name!").is_none());
+    assert_is_there(&registries.get("team1").unwrap(), &image).await;
 }
 
 #[tokio::test]

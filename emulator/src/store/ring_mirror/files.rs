@@ -12,7 +12,7 @@ use crate::names::RegistryName;
 use crate::store::database::Writer;
 use crate::store::disk::make_dir;
 use crate::store::disk::{remove_if_there, replace_file};
-use crate::store::encoding::{key, last_part};
+use crate::store::encoding::{key, last_part, registry_or_skip};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::layout::Layout;
@@ -90,12 +90,20 @@ impl Store {
     }
 
     fn lacks_a_mirror(&self) -> Result<bool, StoreError> {
-        for row in self.database.scan(Table::Rings, &[]) {
-            if !self.layout.ring(&last_part::<String>(&row?.0)?).try_exists()? {
+        for registry in self.registries_with_ring() {
+            if !self.layout.ring(registry?.as_str()).try_exists()? {
                 return Ok(true);
             }
         }
         Ok(false)
+    }
+
+    fn registries_with_ring(
+        &self,
+    ) -> impl Iterator<Item = Result<RegistryName, StoreError>> + use<> {
+        let rows = self.database.scan(Table::Rings, &[]).map(|row| Ok(last_part(&row?.0)));
+        let names = rows.map(|row| row.map(|read| registry_or_skip(Table::Rings, read)));
+        names.filter_map(Result::transpose)
     }
 
     fn mirror(
@@ -103,8 +111,8 @@ impl Store {
         writer: &Writer<'_>,
         stands: impl Fn(&Path, &RingMirror) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
-        for row in self.database.scan(Table::Rings, &[]) {
-            let registry: RegistryName = last_part(&row?.0)?;
+        for registry in self.registries_with_ring() {
+            let registry = registry?;
             let Some(ring) = self.read_ring(&registry, writer)? else { continue };
             let mirror = self.mirror_of(&registry, vec![ring])?;
             if !stands(&self.layout.ring(registry.as_str()), &mirror)? {

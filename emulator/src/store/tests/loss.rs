@@ -66,6 +66,31 @@ fn the_mirror_of_a_lost_registry_stays_until_nothing_is_in_quarantine() {
 }
 
 #[test]
+fn rows_of_a_registry_without_a_valid_name_do_not_stop_the_mirrors_of_the_others() {
+    let test = TestStore::new();
+    for invalid in ["a name!", "Local"] {
+        test.store.add_rows_of(invalid);
+    }
+    let path = test.path().join("rings/local.ring");
+    let whole = fs_err::read(&path).unwrap();
+
+    fs_err::remove_file(&path).unwrap();
+    let test = test.reopened();
+    test.store.mirror_missing_rings().unwrap();
+    assert_eq!(fs_err::read(&path).unwrap(), whole);
+    fs_err::remove_file(&path).unwrap();
+    test.store.mirror_rings().unwrap();
+    assert_eq!(fs_err::read(&path).unwrap(), whole);
+    fs_err::write(&path, "damaged").unwrap();
+    test.store.replace_damaged_mirrors().unwrap();
+    assert_eq!(fs_err::read(&path).unwrap(), whole);
+
+    let names: Vec<String> = mirrored(&test).into_iter().map(|(name, _)| name).collect();
+    assert_eq!(names, [RegistryName::LOCAL]);
+    assert!(test.store.leaving().unwrap().is_empty());
+}
+
+#[test]
 fn a_mirror_damaged_together_with_rows_is_rebuilt_and_intact_mirrors_stay() {
     let test = TestStore::new();
     let path = test.path().join("rings/local.ring");
