@@ -283,6 +283,7 @@ impl From<tokio::task::JoinError> for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::ListFault;
 
     #[test]
     fn the_open_file_limit_is_recognized_in_wrapped_errors() {
@@ -293,5 +294,15 @@ mod tests {
         assert!(matches!(Error::from(wrapped), Error::TooManyFiles));
         assert!(matches!(Error::from(StoreError::Io(refused())), Error::TooManyFiles));
         assert!(matches!(Error::from(io::Error::other("else")), Error::Internal(_)));
+    }
+
+    #[test]
+    fn the_error_of_a_folder_that_cannot_be_listed_names_it_and_keeps_the_number() {
+        let fault = ListFault { place: "folder files/ab".to_owned(), error: Errno::IO.into() };
+
+        let StoreError::Io(error) = fault.into() else { panic!("another error") };
+
+        assert!(error.to_string().starts_with("cannot list the folder files/ab: "), "{error}");
+        assert_eq!(errno_of(&error), Some(Errno::IO));
     }
 }

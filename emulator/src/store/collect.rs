@@ -112,7 +112,7 @@ impl Store {
     pub fn orphans(&self) -> Result<Vec<FileId>, StoreError> {
         let mut orphans = Vec::new();
         for listed in self.objects.list() {
-            let id = listed.map_err(|fault| fault.error)?;
+            let id = listed?;
             if self.is_orphan(id)? {
                 orphans.push(id);
             }

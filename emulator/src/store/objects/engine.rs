@@ -9,8 +9,8 @@ use crate::store::file_id::FileId;
 /// An engine for sealed objects. All methods block.
 ///
 /// Errors: a missing object is [`StoreError::NotFound`], a full device [`StoreError::DiskFull`]. Any other error of the system
-/// keeps its number ([`std::io::Error::raw_os_error`]), because the caller must tell a fault of the disk from a limit of the
-/// process: only the first marks an object as damaged.
+/// keeps its number, itself or in its chain of causes. Callers search the chain for it, because they must tell a fault of the
+/// disk from a limit of the process: only the first marks an object as damaged.
 pub(in crate::store) trait Objects: Quarantine + fmt::Debug + Send + Sync {
     /// Makes an object with one writer, for this request. Dropping the writer abandons the object. Fails if
     /// there is one with this id.
@@ -102,12 +102,21 @@ pub(in crate::store) enum Presence {
 }
 
 /// A part of an engine that cannot be listed completely.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("cannot list the {place}: {error}")]
 pub struct ListFault {
     /// The name of the part.
     pub place: String,
     /// The error.
+    #[source]
     pub error: std::io::Error,
+}
+
+/// The chain keeps the number of the error.
+impl From<ListFault> for StoreError {
+    fn from(fault: ListFault) -> Self {
+        std::io::Error::new(fault.error.kind(), fault).into()
+    }
 }
 
 /// An unfinished object that an earlier process left.
