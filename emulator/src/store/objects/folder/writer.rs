@@ -21,6 +21,8 @@ pub(super) enum AfterDrop {
     Removed,
     /// It is unfinished and has its temporary name.
     Unfinished,
+    /// It is as it was: the file is published or removed, and dropping the writer does nothing.
+    Nothing,
 }
 
 /// A file under its temporary name.
@@ -79,6 +81,7 @@ impl FileWriter {
                     tracing::warn!(%error, "could not remove a file that was not published; `gc` tries again");
                 }
             }
+            AfterDrop::Nothing => {}
         }
     }
 }
@@ -98,7 +101,7 @@ impl WriteObject for FileWriter {
         }
         fs::rename(&self.from, &self.to).map_err(|error| not_found(error, self.id))?;
         // From here on, only the returned value undoes the rename.
-        let after_drop = std::mem::replace(&mut self.after_drop, AfterDrop::Unfinished);
+        let after_drop = std::mem::replace(&mut self.after_drop, AfterDrop::Nothing);
         let (from, to) = (self.from.clone(), self.to.clone());
         let finished = Finished::new(self.id, carried, move || Self::undo(&from, &to, after_drop));
         // The folder that the file left is not synced: if its old name returns after a power cut, it is swept.
@@ -109,7 +112,7 @@ impl WriteObject for FileWriter {
     }
 
     fn abandon(mut self: Box<Self>) -> Result<(), StoreError> {
-        self.after_drop = AfterDrop::Unfinished;
+        self.after_drop = AfterDrop::Nothing;
         Ok(remove_if_there(&self.from)?)
     }
 }
@@ -131,5 +134,41 @@ impl Drop for FileWriter {
         {
             tracing::warn!(file.id = %self.id, %error, "a temporary file could not be removed");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::disk::make_folders;
+
+    /// Finishes a large file whose folder cannot be synced. Returns whether it has its temporary name, and its published one.
+    fn after_failed_sync(after_drop: AfterDrop) -> (bool, bool) {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = Layout::new(folder.path());
+        make_folders(&layout, Durability::Full).unwrap();
+        let id = FileId::random();
+        let (from, to) = (layout.upload(id), layout.file(id));
+        let mut file = create_private(&from).unwrap();
+        file.write_all(&vec![7; 100_000]).unwrap();
+        let writer = FileWriter {
+            id,
+            file,
+            from: from.clone(),
+            to: to.clone(),
+            shard: folder.path().join("missing"),
+            durability: Durability::Full,
+            after_drop,
+        };
+
+        assert!(Box::new(writer).finish().is_err());
+
+        (from.exists(), to.exists())
+    }
+
+    #[test]
+    fn a_failed_sync_of_the_folder_removes_a_new_file_and_restores_the_name_of_an_upload() {
+        assert_eq!(after_failed_sync(AfterDrop::Removed), (false, false));
+        assert_eq!(after_failed_sync(AfterDrop::Unfinished), (true, false));
     }
 }
