@@ -125,11 +125,11 @@ fn read_under(opened: &mut OpenObject) -> Result<Option<Zeroizing<Vec<u8>>>, Err
 /// The sealed format reads the objects of the store in ranges.
 impl ReadRange for ObjectReader {
     fn total_len(&mut self) -> io::Result<u64> {
-        Self::total_len(self)
+        self.object_len()
     }
 
     fn read_range(&mut self, offset: u64, len: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
-        Self::read_range(self, offset, len, bytes)
+        self.read_at(offset, len, bytes)
     }
 }
 

@@ -21,13 +21,13 @@ impl ObjectReader {
     }
 
     /// How many bytes the object has.
-    pub fn total_len(&self) -> io::Result<u64> {
+    pub fn object_len(&self) -> io::Result<u64> {
         self.0.total_len()
     }
 
     /// Appends up to `len` bytes from `offset` on to `bytes`; fewer only at the end of the object. After an error, `bytes`
     /// may have a part of them.
-    pub fn read_range(&self, offset: u64, len: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
+    pub fn read_at(&self, offset: u64, len: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
         self.0.read_range(offset, len, bytes)
     }
 }

@@ -45,12 +45,12 @@ fn a_finished_object_is_read_in_ranges_and_listed(objects: &dyn Objects) {
     let id = stored(objects, &content);
 
     let reader = objects.open(id).unwrap();
-    assert_eq!(reader.total_len().unwrap(), LONG as u64);
+    assert_eq!(reader.object_len().unwrap(), LONG as u64);
     let mut read = b"before".to_vec();
-    reader.read_range(70_000, 5, &mut read).unwrap();
-    reader.read_range(1, 2, &mut read).unwrap();
-    reader.read_range(LONG as u64 - 2, 10, &mut read).unwrap();
-    reader.read_range(LONG as u64 + 1, 10, &mut read).unwrap();
+    reader.read_at(70_000, 5, &mut read).unwrap();
+    reader.read_at(1, 2, &mut read).unwrap();
+    reader.read_at(LONG as u64 - 2, 10, &mut read).unwrap();
+    reader.read_at(LONG as u64 + 1, 10, &mut read).unwrap();
     let parts = [b"before", &content[70_000..70_005], &content[1..3], &content[LONG - 2..]];
     assert_eq!(read, parts.concat());
     assert_eq!(objects.look(id).unwrap(), Presence::Len(LONG as u64));
@@ -221,7 +221,7 @@ fn stored(objects: &dyn Objects, content: &[u8]) -> FileId {
 
 fn content(reader: &ObjectReader) -> Vec<u8> {
     let mut bytes = Vec::new();
-    reader.read_range(0, LONG, &mut bytes).unwrap();
+    reader.read_at(0, LONG, &mut bytes).unwrap();
     bytes
 }
 

@@ -60,7 +60,7 @@ fn a_kill_between_the_rename_and_the_row_leaves_an_upload_that_can_be_resumed() 
     let killed = test.killed();
 
     let row = killed.store.upload(&REGISTRY, id_of(&upload)).unwrap().unwrap();
-    assert_eq!(killed.store.read_upload(&row).unwrap().total_len().unwrap(), 4);
+    assert_eq!(killed.store.read_upload(&row).unwrap().object_len().unwrap(), 4);
     assert_eq!(killed.store.orphans().unwrap(), []);
 }
 

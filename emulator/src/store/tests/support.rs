@@ -201,7 +201,7 @@ impl TestStore {
 /// All of an object.
 pub(super) fn text(reader: &ObjectReader) -> String {
     let mut bytes = Vec::new();
-    reader.read_range(0, 1 << 20, &mut bytes).unwrap();
+    reader.read_at(0, 1 << 20, &mut bytes).unwrap();
     String::from_utf8(bytes).unwrap()
 }
 

@@ -1,7 +1,8 @@
 //! Reads a file in ranges.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::store::objects::ObjectReader;
@@ -9,8 +10,7 @@ use crate::store::objects::reader::ReadObject;
 
 /// An open file.
 ///
-/// It is the plain type of the system: `fs-err` hides the numbers of errors, and the caller must tell a fault of the disk from
-/// a limit of the process.
+/// It is the plain type of the system: the caller names the object, so that an error needs no path.
 pub(super) struct FileReader(File);
 
 impl FileReader {
@@ -21,15 +21,27 @@ impl FileReader {
 
 impl ReadObject for FileReader {
     fn total_len(&self) -> io::Result<u64> {
-        (&self.0).seek(SeekFrom::End(0))
+        Ok(self.0.metadata()?.len())
     }
 
-    /// The new space is not filled with zeros first.
+    /// Usually one call of the system, into a buffer that is allocated once.
     fn read_range(&self, offset: u64, len: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
-        let mut file = &self.0;
-        file.seek(SeekFrom::Start(offset))?;
+        let start = bytes.len();
         bytes.reserve_exact(len);
-        file.take(len as u64).read_to_end(bytes)?;
-        Ok(())
+        bytes.resize(start + len, 0);
+        let mut filled = 0;
+        let ended = loop {
+            if filled == len {
+                break Ok(());
+            }
+            match self.0.read_at(&mut bytes[start + filled..], offset + filled as u64) {
+                Ok(0) => break Ok(()),
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+                Err(error) => break Err(error),
+            }
+        };
+        bytes.truncate(start + filled);
+        ended
     }
 }
