@@ -26,7 +26,7 @@ mod view;
 mod races;
 
 pub use crate::model::{
-    Caller, KeyReference, algorithm, ec, error, key, network, policy, rsa, settings,
+    Caller, KeyReference, algorithm, ec, error, key, names, network, policy, rsa, settings,
 };
 
 pub(crate) use access::Granted;
