@@ -1,4 +1,4 @@
-//! Changes that an embedding program makes: to the keys of registries, to revocations, and to faults.
+//! Changes that an embedding program makes, to registries, keys, revocations and faults, and the state that it reads.
 //!
 //! A change is a request of the admin API without HTTP, with the same rules. It returns when the registry has seen the change,
 //! so the next request of a test meets the new state. A change through [`Sealyard::vault`] returns when the vault has made
@@ -8,14 +8,76 @@ use azure_emulator_core::faults::FaultRule;
 use serde_json::json;
 
 use crate::admin::{
-    self, AdminError, FaultList, KeyOperation, KeyReply, KeyRequest, RestoreReply, RestoreRequest,
-    RevokeReply, RevokeRequest,
+    self, AdminError, CollectRequest, CollectedReport, CreateIdentity, CreateRegistry,
+    CreatedRegistry, EventReport, FaultList, IdentityReport, KeyOperation, KeyReply, KeyRequest,
+    RegistryReport, RestoreReply, RestoreRequest, RevokeReply, RevokeRequest, VerifyRequest,
 };
-use crate::registry::Error;
+use crate::registry::{Error, Verified};
 use crate::revocation::RevocationMethod;
 use crate::serve::Sealyard;
 
 impl Sealyard {
+    /// The state of a registry with its cause, its key and its content. This changes nothing.
+    pub async fn status(&self, registry: &str) -> Result<RegistryReport, AdminError> {
+        admin::registry_status(&self.app, registry).await
+    }
+
+    /// The events of a registry since the start, such as changes of its state, the newest last. Only the newest events of
+    /// the emulator stay in memory.
+    pub async fn events(&self, registry: &str) -> Result<Vec<EventReport>, AdminError> {
+        admin::events_of(&self.app, registry).await
+    }
+
+    /// Creates a registry of this name with its own key: an identity and a key in the vault `local`, both of its name,
+    /// the identity's permission to use the key, and the registry.
+    pub async fn create_registry(&self, name: &str) -> Result<(), AdminError> {
+        let new = CreateRegistry { name: name.to_owned(), ..CreateRegistry::default() };
+        self.create_registry_as(new).await.map(drop)
+    }
+
+    /// Like [`Sealyard::create_registry`], with all fields of the admin API: for example another SKU, no key, or the key and
+    /// the identity of the caller's choice.
+    pub async fn create_registry_as(
+        &self,
+        new: CreateRegistry,
+    ) -> Result<CreatedRegistry, AdminError> {
+        self.refuse_in_reset()?;
+        admin::create_registry(&self.app, new).await
+    }
+
+    /// Deletes a registry with everything in it. The identity and the key that [`Sealyard::create_registry`] created stay.
+    pub async fn delete_registry(&self, name: &str) -> Result<(), AdminError> {
+        self.refuse_in_reset()?;
+        admin::delete_registry(&self.app, name).await
+    }
+
+    /// Creates a user-assigned identity in the group `sealyard`, without permissions.
+    pub async fn create_identity(&self, name: &str) -> Result<IdentityReport, AdminError> {
+        self.refuse_in_reset()?;
+        let new = CreateIdentity { name: name.to_owned(), ..CreateIdentity::default() };
+        admin::create_identity(&self.app, new).await
+    }
+
+    /// Removes the garbage of a registry.
+    pub async fn collect(
+        &self,
+        registry: &str,
+        request: CollectRequest,
+    ) -> Result<CollectedReport, AdminError> {
+        self.refuse_in_reset()?;
+        admin::collect_garbage(&self.app, registry, request).await
+    }
+
+    /// Verifies all stored content of a registry, and repairs it if the request says so.
+    pub async fn verify(
+        &self,
+        registry: &str,
+        request: VerifyRequest,
+    ) -> Result<Verified, AdminError> {
+        self.refuse_in_reset()?;
+        admin::verify_registry(&self.app, registry, request).await
+    }
+
     /// Enables or disables the key version that a registry uses, and returns when the registry has seen it.
     ///
     /// Fails if there is no such registry, if it has no customer-managed key, or if the vault is external.

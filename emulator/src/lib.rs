@@ -24,14 +24,18 @@
 //! | to | use |
 //! |---|---|
 //! | choose ports, folder, vault and clock | [`Sealyard::builder`], [`Config`] |
-//! | have more registries | [`Sealyard::create_registry`], [`Sealyard::registry_address_of`] |
+//! | read the state | [`Sealyard::status`], [`Sealyard::events`] |
+//! | have more registries | [`Sealyard::create_registry`], [`Sealyard::create_registry_as`], [`Sealyard::registry_address_of`] |
 //! | disable, delete or rotate a key | [`Sealyard::set_key_enabled`], [`Sealyard::change_key`] |
 //! | revoke and restore the access to a key | [`Sealyard::revoke`], [`Sealyard::restore`] |
 //! | inject faults | [`Sealyard::add_fault`], [`FaultRule`] |
 //! | let time pass | [`Sealyard::advance`] |
 //! | change the embedded vault, or count its calls | [`Sealyard::vault`], [`mock_keyvault::MockKeyVault`] |
 //! | begin the next test | [`Sealyard::reset`] |
+//! | check and clean up what is stored | [`Sealyard::verify`], [`Sealyard::collect`] |
 //! | repair a damaged data folder | [`repair`] |
+//!
+//! With `default-features = false` the crate has no command line, and builds none of the crates that it needs.
 //!
 //! The program `sealyard` is the same emulator with a command line. `ARCHITECTURE.md` has the map of the modules.
 //!
@@ -81,8 +85,10 @@ pub use azure_emulator_core::faults::{FaultKind, FaultRule};
 pub use mock_keyvault;
 
 pub use self::admin::{
-    AdminError, ErrorReport, FaultList, KeyOperation, KeyReply, KeyRequest, RestoreReply,
-    RevokeReply, RotationReport,
+    AdminError, CollectRequest, CollectedReport, CreateRegistry, CreatedRegistry, ErrorReport,
+    EventReport, FaultList, FeatureStatus, IdentityReport, KeptReport, KeyOperation, KeyReply,
+    KeyReport, KeyRequest, Policies, Policy, PrincipalReport, RegistryDetails, RegistryReport,
+    RestoreReply, RevokeReply, RotationReport, VerifyRequest,
 };
 #[cfg(feature = "command-line")]
 #[doc(hidden)]
@@ -91,12 +97,11 @@ pub use self::config::{ArmOperations, Config, ExternalVault, Origin, OriginError
 pub use self::endpoints::Endpoints;
 pub use self::keys::{Cause, State};
 pub use self::password::{Password, PasswordSource};
-pub use self::registry::ManageError;
-pub use self::reset::{Reset, ResetError};
+pub use self::registry::{Finding, FindingKind, Verified};
+pub use self::reset::Reset;
 pub use self::revocation::RevocationMethod;
-pub use self::scheduler::SchedulerError;
 pub use self::serve::{Builder, Sealyard, StartError};
-pub use self::store::StoreError;
+pub use self::store::{FileId, StoreError};
 pub use self::vault::ConnectionError;
 
 /// The items that this project's tests and fuzz targets use beyond the API. They are only in a build for these, so that in all
@@ -138,10 +143,10 @@ pub mod internals {
     pub mod registry {
         pub use crate::registry::{
             AccessName, AdminCredentials, Algorithm, Audience, Body, Caller, Change, ChunkHeaders,
-            CollectOptions, Content, Deployment, DeploymentState, Digest, Error, Event, Finding,
-            FindingKind, IdentityRef, IdentityResource, KeyChange, ParsedManifest, PasswordName,
+            CollectOptions, Content, Deployment, DeploymentState, Digest, Error, Event,
+            IdentityRef, IdentityResource, KeyChange, ManageError, ParsedManifest, PasswordName,
             Registry, RegistryName, RepositoryName, ResourceGroup, Scope, Settings, Tag, Tags,
-            TokenKey, Update, UploadId, Verified,
+            TokenKey, Update, UploadId,
         };
     }
 

@@ -93,7 +93,16 @@ pub(super) async fn collect(
     Path(name): Path<String>,
     JsonBody(request): JsonBody<CollectRequest>,
 ) -> Result<Json<CollectedReport>, AdminError> {
-    let registry = find(&app, &name)?;
+    Ok(Json(collect_garbage(&app, &name, request).await?))
+}
+
+/// Removes the garbage of a registry.
+pub(crate) async fn collect_garbage(
+    app: &App,
+    name: &str,
+    request: CollectRequest,
+) -> Result<CollectedReport, AdminError> {
+    let registry = find(app, name)?;
     let mut options: CollectOptions = registry.collect_options();
     options.untagged = request.untagged;
     if request.now {
@@ -104,7 +113,7 @@ pub(super) async fn collect(
         options.unreferenced_for = Duration::from_secs(seconds);
         options.upload_idle_for = Duration::from_secs(seconds);
     }
-    Ok(Json(registry.collect(options).await?.into()))
+    Ok(registry.collect(options).await?.into())
 }
 
 impl From<Collection> for CollectedReport {

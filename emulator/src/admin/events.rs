@@ -101,21 +101,30 @@ pub(super) async fn events(
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     if header(header::ACCEPT.as_str()).is_some_and(|accepted| accepted.contains("application/json"))
     {
-        app.state_watch.refresh().await;
         let last = asked.last.unwrap_or(DEFAULT_LAST);
-        let events = match &only {
-            None => app.events.newest(last),
-            Some(_) => app.events.newest(usize::MAX),
-        };
-        let events = events.iter().filter(|event| is_of(event, only.as_deref()));
-        let mut events: Vec<_> = events.map(|event| report(&app, event)).collect();
-        events.drain(..events.len().saturating_sub(last));
+        let events = newest(&app, only.as_deref(), last).await;
         return Ok(Json(EventList { events }).into_response());
     }
     let after = header(LAST_EVENT_ID).and_then(|id| id.trim().parse().ok());
     let after = after.unwrap_or_else(|| app.events.last());
     let keep_alive = KeepAlive::default();
     Ok(Sse::new(frames(app, after, only)).keep_alive(keep_alive).into_response())
+}
+
+/// All events of a registry that are still in memory, the newest last.
+pub(crate) async fn events_of(app: &App, registry: &str) -> Result<Vec<EventReport>, AdminError> {
+    let registry = find(app, registry)?;
+    Ok(newest(app, Some(registry.name()), usize::MAX).await)
+}
+
+/// The newest events of one registry or of all, the newest last.
+async fn newest(app: &App, only: Option<&str>, last: usize) -> Vec<EventReport> {
+    app.state_watch.refresh().await;
+    let events = app.events.newest(if only.is_some() { usize::MAX } else { last });
+    let events = events.iter().filter(|event| is_of(event, only));
+    let mut events: Vec<_> = events.map(|event| report(app, event)).collect();
+    events.drain(..events.len().saturating_sub(last));
+    events
 }
 
 /// The endless stream of events after a number, of one registry or of all.

@@ -84,11 +84,19 @@ pub(super) async fn create(
     State(app): State<App>,
     JsonBody(request): JsonBody<CreateIdentity>,
 ) -> Result<(StatusCode, Json<IdentityReport>), AdminError> {
+    Ok((StatusCode::CREATED, Json(create_identity(&app, request).await?)))
+}
+
+/// Creates a user-assigned identity without permissions.
+pub(crate) async fn create_identity(
+    app: &App,
+    request: CreateIdentity,
+) -> Result<IdentityReport, AdminError> {
     let resource = resource(&request.name, request.resource_group.as_deref())?;
     let location = request.location.as_deref().map(str::parse).transpose();
     let location = location.map_err(AdminError::bad_request)?.unwrap_or_default();
     let identity = app.registries.create_identity(resource, location, Tags::default()).await?;
-    Ok((StatusCode::CREATED, Json((&identity).into())))
+    Ok((&identity).into())
 }
 
 /// `DELETE /_sealyard/identities/{name}?resourceGroup=GROUP&force=true`.

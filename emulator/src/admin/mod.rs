@@ -40,43 +40,51 @@ mod tests;
 
 #[cfg(test)]
 pub use self::access::{AccessRequest, TokenRequest};
+pub(crate) use self::content::collect_garbage;
+pub use self::content::{CollectRequest, CollectedReport, KeptReport};
 #[cfg(test)]
 pub use self::diagnosis::IdentityDiagnosis;
 pub(crate) use self::endpoints_file::EndpointsFile;
 #[cfg(feature = "command-line")]
 pub(crate) use self::endpoints_file::read as read_endpoints;
 pub use self::error::{AdminError, ErrorReport};
+pub use self::events::EventReport;
+pub(crate) use self::events::events_of;
 pub use self::faults::FaultList;
 pub(crate) use self::faults::all as all_faults;
+pub(crate) use self::identities::create_identity;
+pub use self::identities::{CreateIdentity, IdentityReport, PrincipalReport};
 pub(crate) use self::key::change as change_key;
 #[cfg(test)]
 pub use self::key_bodies::KeyVersionReport;
 pub use self::key_bodies::{KeyOperation, KeyReply, KeyRequest, RotationReport};
+pub(crate) use self::registries::{create_registry, delete_registry};
+pub use self::registry_bodies::{
+    CreateRegistry, CreatedRegistry, FeatureStatus, Policies, Policy, RegistryDetails,
+};
 pub use self::revocation::{RestoreReply, RestoreRequest, RevokeReply, RevokeRequest};
 pub(crate) use self::revocation::{restore_access, revoke_access};
 pub use self::router::router;
-#[cfg(test)]
-pub use self::status::KeyReport;
+pub(crate) use self::status::registry_status;
+pub use self::status::{KeyReport, RegistryReport};
+pub use self::verify::VerifyRequest;
+pub(crate) use self::verify::verify_registry;
 // The bodies that the command line sends and reads.
 #[cfg(feature = "command-line")]
 pub use self::{
     access::AccessReport,
     authority::CA_PATH,
     clock::ClockReport,
-    content::{CollectRequest, CollectedReport, KeptReport},
     diagnosis::{DiagnosisReport, KeyDiagnosis, RegistryDiagnosis, RotationDiagnosis},
     endpoints_file::ENDPOINTS_FILE,
     error::ErrorBody,
     faults::FaultAdded,
     health::{HealthReport, RegistryHealth},
-    identities::{CreateIdentity, IdentityList, IdentityReport},
+    identities::IdentityList,
     key_bodies::KeyList,
-    registry_bodies::{
-        ChangeRegistry, CreateRegistry, CreatedRegistry, RegistryDetails, RegistryList, RotateKey,
-        RotatedKey, Status,
-    },
+    registry_bodies::{ChangeRegistry, RegistryList, RotateKey, RotatedKey},
     reset::{ResetPreview, ResetReply, ResetRequest},
     router::PREFIX,
-    status::{PasswordLocation, RegistryReport, StatusReport, UnfinishedReport},
-    verify::{VerifyLine, VerifyRequest},
+    status::{PasswordLocation, StatusReport, UnfinishedReport},
+    verify::VerifyLine,
 };

@@ -11,8 +11,8 @@ use super::find::find;
 use super::json_body::JsonBody;
 use super::key_bodies::RotationReport;
 use super::registry_bodies::{
-    ChangeRegistry, CreateRegistry, CreatedRegistry, Policies, Policy, RegistryDetails,
-    RegistryList, RotateKey, RotatedKey, Status,
+    ChangeRegistry, CreateRegistry, CreatedRegistry, FeatureStatus, Policies, Policy,
+    RegistryDetails, RegistryList, RotateKey, RotatedKey,
 };
 use super::status::RegistryReport;
 use crate::app::App;
@@ -37,6 +37,14 @@ pub(super) async fn create(
     State(app): State<App>,
     JsonBody(request): JsonBody<CreateRegistry>,
 ) -> Result<(StatusCode, Json<CreatedRegistry>), AdminError> {
+    Ok((StatusCode::CREATED, Json(create_registry(&app, request).await?)))
+}
+
+/// Creates a registry, and its identity and key unless the request names them.
+pub(crate) async fn create_registry(
+    app: &App,
+    request: CreateRegistry,
+) -> Result<CreatedRegistry, AdminError> {
     let (new, encryption) = request.parse()?;
     let created = match encryption {
         None => app.registries.create(new).await?,
@@ -44,9 +52,9 @@ pub(super) async fn create(
             app.registries.create_with_dependencies(new, key, identity).await?
         }
     };
-    let registry = RegistryDetails::load(&app, &created.0).await?;
+    let registry = RegistryDetails::load(app, &created.0).await?;
     let warnings = created.1.iter().map(ToString::to_string).collect();
-    Ok((StatusCode::CREATED, Json(CreatedRegistry { registry, warnings })))
+    Ok(CreatedRegistry { registry, warnings })
 }
 
 /// `GET /_sealyard/registries/{name}`.
@@ -76,9 +84,14 @@ pub(super) async fn delete(
     State(app): State<App>,
     Path(name): Path<String>,
 ) -> Result<StatusCode, AdminError> {
-    let registry = find(&app, &name)?;
-    app.delete_registry(registry.registry_name()).await?;
+    delete_registry(&app, &name).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Deletes a registry, and returns when its files are gone.
+pub(crate) async fn delete_registry(app: &App, name: &str) -> Result<(), AdminError> {
+    let registry = find(app, name)?;
+    Ok(app.delete_registry(registry.registry_name()).await?)
 }
 
 /// `POST /_sealyard/registries/{name}/rotate-key`.
@@ -112,7 +125,7 @@ impl CreateRegistry {
         let identities = self.user_assigned_identities.iter().map(|text| resource(text, &group));
         let key_identifier = self.key_identifier.as_deref().map(key).transpose()?;
         let identity: Option<IdentityRef> = self.identity.as_deref().map(parsed).transpose()?;
-        let is_off = self.encryption == Some(Status::Disabled);
+        let is_off = self.encryption == Some(FeatureStatus::Disabled);
         if is_off && (key_identifier.is_some() || identity.is_some()) {
             return Err(AdminError::bad_request(
                 "a registry without a customer-managed key cannot have keyIdentifier or identity: omit them, or enable encryption",
@@ -141,7 +154,7 @@ impl ChangeRegistry {
         let mut change = Change {
             sku: self.sku.as_deref().map(parsed).transpose()?,
             tags: tags.transpose()?,
-            encryption: self.encryption.map(|status| status == Status::Enabled),
+            encryption: self.encryption.map(|status| status == FeatureStatus::Enabled),
             assign: assign.collect::<Result<_, _>>()?,
             remove: remove.collect::<Result<_, _>>()?,
             system_identity: self.system_assigned_identity,
@@ -180,7 +193,7 @@ impl RegistryDetails {
             key_identity_works_until: registry.identity_works_until(),
             user_assigned_identities: profile.identities.iter().map(Into::into).collect(),
             system_assigned_identity: profile.system_identity.as_ref().map(Into::into),
-            policies: Policies { trust_policy: Policy { status: Status::Disabled } },
+            policies: Policies { trust_policy: Policy { status: FeatureStatus::Disabled } },
             strict_parity: registry.is_strict(),
         })
     }

@@ -32,7 +32,7 @@ pub struct CreateRegistry {
     pub tags: BTreeMap<String, String>,
     /// `enabled`, which is the default, or `disabled`: without a customer-managed key.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub encryption: Option<Status>,
+    pub encryption: Option<FeatureStatus>,
     /// The key: an identifier, or the name of a key in the vault `local`. By default, a key with the registry's name is created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key_identifier: Option<String>,
@@ -63,7 +63,7 @@ pub struct ChangeRegistry {
     pub tags: Option<BTreeMap<String, String>>,
     /// Only the current value is accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub encryption: Option<Status>,
+    pub encryption: Option<FeatureStatus>,
     /// Identities to assign.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub assign_identities: Vec<String>,
@@ -96,7 +96,7 @@ pub struct RotateKey {
 /// `enabled` or `disabled`, as in Azure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Status {
+pub enum FeatureStatus {
     /// On.
     Enabled,
     /// Off.
@@ -116,7 +116,7 @@ pub struct Policies {
 #[serde(deny_unknown_fields)]
 pub struct Policy {
     /// Whether it is on.
-    pub status: Status,
+    pub status: FeatureStatus,
 }
 
 /// All registries.
@@ -147,7 +147,7 @@ pub struct RegistryDetails {
     #[serde(with = "time::serde::rfc3339")]
     pub creation_date: OffsetDateTime,
     /// Whether it has a customer-managed key.
-    pub encryption: Status,
+    pub encryption: FeatureStatus,
     /// The identity that uses the key: a client id, or `system`.
     pub key_identity: Option<String>,
     /// When the identity that uses the key stops working, in emulator time, because it was removed from the registry.
@@ -202,11 +202,11 @@ impl RequestBody for RotateKey {
 
 impl Policies {
     pub(super) fn trust(self) -> bool {
-        self.trust_policy.status == Status::Enabled
+        self.trust_policy.status == FeatureStatus::Enabled
     }
 }
 
-impl From<bool> for Status {
+impl From<bool> for FeatureStatus {
     fn from(is_on: bool) -> Self {
         if is_on { Self::Enabled } else { Self::Disabled }
     }

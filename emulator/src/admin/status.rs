@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 
 use super::clock::ClockReport;
 use super::error::AdminError;
+use super::find::find;
 use super::wire::{known, known_state};
 use crate::app::App;
 use crate::endpoints::{login_server, url_of};
@@ -221,6 +222,13 @@ impl PasswordLocation {
             PasswordSource::Given(_) => Self::Given,
         })
     }
+}
+
+/// The report of one registry, with its current state.
+pub(crate) async fn registry_status(app: &App, name: &str) -> Result<RegistryReport, AdminError> {
+    let registry = find(app, name)?;
+    app.state_watch.refresh().await;
+    Ok(RegistryReport::collect(app, &registry).await?)
 }
 
 impl RegistryReport {

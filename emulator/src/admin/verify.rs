@@ -57,8 +57,7 @@ pub(super) async fn verify(
 ) -> Result<Response, AdminError> {
     let request = VerifyRequest::parse(&body)?;
     let registry = find(&app, &name)?;
-    let refused = |error| AdminError::from(error).with_registry(registry.name());
-    let content = registry.content().await.map_err(refused)?;
+    let content = open(&registry).await?;
     let (sender, receiver) = mpsc::channel(4);
     tokio::spawn({
         let app = app.clone();
@@ -97,18 +96,41 @@ async fn tell(
             let _ = sender.try_send(line.to_bytes());
         }
     };
-    let last = match content.verify(request.repair, progress).await {
-        Ok(mut verified) => {
-            verified.findings.extend(rows_of_the_vault(app).await);
-            VerifyLine::Verified(verified)
-        }
-        Err(error) => {
-            let refused = AdminError::from(error).with_registry(registry.name());
-            VerifyLine::Error(refused.into_report())
-        }
+    let last = match verified(app, registry, content, request, progress).await {
+        Ok(verified) => VerifyLine::Verified(verified),
+        Err(refused) => VerifyLine::Error(refused.into_report()),
     };
     // If this fails, the client has disconnected.
     let _ = sender.send(last.to_bytes()).await;
+}
+
+/// Verifies all content of a registry, its rows and those of the embedded vault.
+pub(crate) async fn verify_registry(
+    app: &App,
+    name: &str,
+    request: VerifyRequest,
+) -> Result<Verified, AdminError> {
+    let registry = find(app, name)?;
+    let content = open(&registry).await?;
+    verified(app, &registry, &content, request, |_| ()).await
+}
+
+async fn open(registry: &Registry) -> Result<Content, AdminError> {
+    let refused = |error| AdminError::from(error).with_registry(registry.name());
+    registry.content().await.map_err(refused)
+}
+
+async fn verified(
+    app: &App,
+    registry: &Registry,
+    content: &Content,
+    request: VerifyRequest,
+    progress: impl FnMut(&Verified),
+) -> Result<Verified, AdminError> {
+    let refused = |error| AdminError::from(error).with_registry(registry.name());
+    let mut verified = content.verify(request.repair, progress).await.map_err(refused)?;
+    verified.findings.extend(rows_of_the_vault(app).await);
+    Ok(verified)
 }
 
 /// The findings of a check of the embedded vault's rows.

@@ -13,8 +13,8 @@ use super::hints::{Hint, Hints};
 use super::output::{bytes, count, table, to_the_second};
 use super::phrases::describe_state;
 use crate::admin::{
-    ChangeRegistry, CreateRegistry, CreatedRegistry, RegistryDetails, RegistryList, RotateKey,
-    RotatedKey, Status,
+    ChangeRegistry, CreateRegistry, CreatedRegistry, FeatureStatus, RegistryDetails, RegistryList,
+    RotateKey, RotatedKey,
 };
 use crate::keys::IdentityId;
 
@@ -169,7 +169,7 @@ impl CreateArgs {
             location: self.location,
             resource_group: self.resource_group,
             tags: self.tag.into_iter().collect::<BTreeMap<_, _>>(),
-            encryption: self.no_cmk.then_some(Status::Disabled),
+            encryption: self.no_cmk.then_some(FeatureStatus::Disabled),
             key_identifier: self.key,
             identity: self.identity,
             user_assigned_identities: Vec::new(),

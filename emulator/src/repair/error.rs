@@ -26,10 +26,16 @@ pub enum RepairFailure {
     Connection(#[from] ConnectionError),
     /// Content could not be recovered.
     #[error("the rows are repaired, but the sealed files cannot be read")]
-    Recovery(#[from] crate::registry::Error),
+    Recovery(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Reading or writing failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+}
+
+impl From<crate::registry::Error> for RepairFailure {
+    fn from(error: crate::registry::Error) -> Self {
+        Self::Recovery(error.into())
+    }
 }
 
 impl RepairFailure {

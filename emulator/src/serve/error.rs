@@ -34,7 +34,7 @@ pub enum StartError {
     VaultAccess(#[from] ConnectionError),
     /// The registries cannot be opened.
     #[error("the registry cannot be opened")]
-    Registry(#[from] ManageError),
+    Registry(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Cannot happen: `local` is opened or the start fails.
     #[error("there is no registry {}", RegistryName::LOCAL)]
     NoLocal,
@@ -58,4 +58,10 @@ pub enum StartError {
     /// A file could not be read or written.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+}
+
+impl From<ManageError> for StartError {
+    fn from(error: ManageError) -> Self {
+        Self::Registry(error.into())
+    }
 }

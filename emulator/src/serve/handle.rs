@@ -10,15 +10,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::builder::Builder;
-use crate::admin::EndpointsFile;
+use crate::admin::{AdminError, EndpointsFile};
 use crate::app::App;
 use crate::endpoints::Endpoints;
-use crate::registry::{Error, ManageError, NewRegistry, Registry, RegistryName};
-#[cfg(feature = "internals")]
-use crate::registry::{Identity, IdentityResource, Location, ResourceGroup, Tags};
-use crate::reset::{self, Reset, ResetError};
+use crate::registry::{Registry, RegistryName};
+use crate::reset::{self, Reset};
 use crate::running::Registration;
-use crate::scheduler::SchedulerError;
 
 /// How long a stop waits until the data folder is free.
 const RELEASE: Duration = Duration::from_secs(2);
@@ -57,7 +54,8 @@ impl Sealyard {
         format!("http://{}", self.address)
     }
 
-    /// The address where a registry listens, or `None` if there is no such registry.
+    /// The address where a registry listens, or `None` if there is no such registry or no port could be opened for it. A
+    /// registry without a port answers at the address of `local`, under its own host name.
     pub async fn registry_address_of(&self, name: &str) -> Option<SocketAddr> {
         let registry = self.app.registries.get(name)?;
         if registry.name() == RegistryName::LOCAL {
@@ -65,19 +63,6 @@ impl Sealyard {
         }
         self.app.ports.reconcile(&self.app).await;
         self.app.ports.get(registry.name()).map(|port| port.address)
-    }
-
-    /// Creates a registry of this name with its own key: an identity and a key in the vault `local`, both of its name,
-    /// the identity's permission to use the key, and the registry.
-    pub async fn create_registry(&self, name: &str) -> Result<(), ManageError> {
-        let new = NewRegistry::named(name.parse().map_err(Error::from)?);
-        self.app.registries.create_with_dependencies(new, None, None).await?;
-        Ok(())
-    }
-
-    /// Deletes a registry with everything in it.
-    pub async fn delete_registry(&self, name: &str) -> Result<(), ManageError> {
-        self.app.delete_registry(&name.parse().map_err(Error::from)?).await
     }
 
     /// The embedded vault, or `None` with another vault. A change through it returns when the vault has made it,
@@ -100,18 +85,18 @@ impl Sealyard {
     }
 
     /// Resets everything to a fresh state, for the next test of a suite.
-    pub async fn reset(&self) -> Result<Reset, ResetError> {
-        reset::reset(&self.app).await
+    pub async fn reset(&self) -> Result<Reset, AdminError> {
+        Ok(reset::reset(&self.app).await?)
     }
 
     /// Advances the clock, and returns when everything that became due has run, in the order of time.
-    pub async fn advance(&self, by: Duration) -> Result<(), SchedulerError> {
-        self.app.scheduler.advance(by).await
+    pub async fn advance(&self, by: Duration) -> Result<(), AdminError> {
+        Ok(self.app.scheduler.advance(by).await?)
     }
 
     /// Moves, stops or resumes the clock, as `POST /_sealyard/clock` does.
-    pub async fn change_clock(&self, request: ClockRequest) -> Result<(), SchedulerError> {
-        self.app.scheduler.change(request).await
+    pub async fn change_clock(&self, request: ClockRequest) -> Result<(), AdminError> {
+        Ok(self.app.scheduler.change(request).await?)
     }
 
     /// The addresses of all listeners.
@@ -161,12 +146,6 @@ impl Sealyard {
     /// A registry by its name, in any case.
     pub fn registry_named(&self, name: &str) -> Option<Registry> {
         self.app.registries.get(name)
-    }
-
-    /// Creates a user-assigned identity in the group `sealyard`, with no permissions.
-    pub async fn create_identity(&self, name: &str) -> Result<Identity, ManageError> {
-        let resource = IdentityResource::new(ResourceGroup::default(), name)?;
-        self.app.registries.create_identity(resource, Location::default(), Tags::default()).await
     }
 
     /// Marks the stored rows as checked or as still being checked after a start.

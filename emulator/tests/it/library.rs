@@ -1,10 +1,12 @@
-//! Changes through the library: the next request sees the new state.
+//! Changes through the library, of which the next request sees the new state, and what the library reads.
 
 use azure_emulator_core::faults::{FaultKind, FaultRule};
 use http::StatusCode;
-use sealyard::KeyOperation;
-use sealyard::RevocationMethod;
-use sealyard::{Cause, State};
+use mock_keyvault::{KeyPermission, KeySize};
+use sealyard::{
+    Cause, CollectRequest, CreateRegistry, FeatureStatus, KeyOperation, RevocationMethod, State,
+    VerifyRequest,
+};
 
 use crate::support::start;
 
@@ -83,4 +85,95 @@ async fn a_refused_change_gives_the_reason() {
 
     assert_eq!(unknown.report().code, "RegistryNotFound");
     assert_eq!(superfluous.to_string(), "there is no fault rule \"nothing\"");
+}
+
+#[tokio::test]
+async fn the_state_of_a_registry_is_read_without_a_change() {
+    let (emulator, client) = start().await;
+    client.push_image("app", "v1", &[b"layer"]).await;
+    let before = emulator.status("local").await.unwrap();
+    let calls = emulator.vault().unwrap().calls().len();
+
+    let again = emulator.status("local").await.unwrap();
+    let more_calls = emulator.vault().unwrap().calls().len() - calls;
+    emulator.set_key_enabled("local", false).await.unwrap();
+    let dark = emulator.status("LOCAL").await.unwrap();
+    let events = emulator.events("local").await.unwrap();
+    let unknown = emulator.status("nosuch1").await.unwrap_err();
+
+    assert_eq!((before.state, before.cause), (State::Active, None));
+    assert!(before.blobs > 0 && before.key.is_some(), "{before:?}");
+    assert_eq!(again, before);
+    assert_eq!(more_calls, 0);
+    assert_eq!((dark.state, dark.cause), (State::Unavailable, Some(Cause::KeyDisabled)));
+    assert!(dark.since >= before.since);
+    let last = events.last().unwrap();
+    assert_eq!((last.event.as_str(), last.to.as_deref()), ("stateChanged", Some("unavailable")));
+    assert_eq!(unknown.report().code, "RegistryNotFound");
+}
+
+#[tokio::test]
+async fn a_registry_is_created_with_the_key_and_the_identity_of_the_caller() {
+    let (emulator, _client) = start().await;
+    let identity = emulator.create_identity("reader").await.unwrap();
+    let vault = emulator.vault().unwrap();
+    vault.create_key("local", "chosen", KeySize::Rsa2048).await.unwrap();
+    let principal = &identity.principal.principal_id;
+    vault.set_access_policy("local", principal, KeyPermission::FOR_ENCRYPTION).await.unwrap();
+
+    let keyless = CreateRegistry {
+        name: "plain1".to_owned(),
+        sku: Some("Basic".to_owned()),
+        encryption: Some(FeatureStatus::Disabled),
+        ..CreateRegistry::default()
+    };
+    let plain = emulator.create_registry_as(keyless.clone()).await.unwrap().registry;
+    let new = CreateRegistry {
+        name: "team1".to_owned(),
+        key_identifier: Some("chosen".to_owned()),
+        identity: Some("reader".to_owned()),
+        user_assigned_identities: vec!["reader".to_owned()],
+        ..CreateRegistry::default()
+    };
+    let team = emulator.create_registry_as(new).await.unwrap().registry;
+    let taken = emulator.create_registry_as(keyless).await.unwrap_err();
+
+    assert_eq!((plain.sku.as_str(), plain.encryption), ("Basic", FeatureStatus::Disabled));
+    assert_eq!(plain.report.key, None);
+    assert!(team.report.key.unwrap().key_identifier.ends_with("/keys/chosen"));
+    assert_eq!(team.key_identity, Some(identity.principal.client_id));
+    assert_eq!(taken.report().code, "AlreadyExists");
+    emulator.delete_registry("plain1").await.unwrap();
+    assert_eq!(emulator.registry_address_of("plain1").await, None);
+}
+
+#[tokio::test]
+async fn a_deleted_registry_leaves_its_identity_and_its_key() {
+    let (emulator, _client) = start().await;
+    emulator.create_registry("team1").await.unwrap();
+
+    emulator.delete_registry("team1").await.unwrap();
+    let identity = emulator.create_identity("team1").await.unwrap_err();
+    let key = emulator.vault().unwrap().latest_version("local", "team1").await.unwrap();
+    let unknown = emulator.delete_registry("team1").await.unwrap_err();
+
+    assert_eq!(identity.report().code, "AlreadyExists");
+    assert!(key.is_some());
+    assert_eq!(unknown.report().code, "RegistryNotFound");
+}
+
+#[tokio::test]
+async fn stored_content_is_verified_and_garbage_is_collected() {
+    let (emulator, client) = start().await;
+    client.push_image("app", "v1", &[b"layer"]).await;
+    client.push_blob("app", b"no manifest names this").await;
+
+    let verified = emulator.verify("local", VerifyRequest::default()).await.unwrap();
+    let request = CollectRequest { now: true, ..CollectRequest::default() };
+    let collected = emulator.collect("local", request).await.unwrap();
+    let kept = emulator.verify("local", VerifyRequest::default()).await.unwrap();
+
+    assert_eq!((verified.findings.len(), verified.manifests), (0, 1), "{verified:?}");
+    assert_eq!(collected.blobs, 1);
+    assert_eq!(kept.blobs + 1, verified.blobs);
 }

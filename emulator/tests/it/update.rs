@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use sealyard::ManageError;
 use sealyard::Sealyard;
 use sealyard::internals::keys::KeyId;
 use sealyard::internals::registry::{
-    Change, IdentityRef, IdentityResource, KeyChange, Registry, ResourceGroup, Tags, Update,
+    Change, IdentityRef, IdentityResource, KeyChange, ManageError, Registry, ResourceGroup, Tags,
+    Update,
 };
 
 use crate::support::{Client, content, start};

@@ -11,7 +11,7 @@ use crate::keys::KeyId;
 use crate::registry::{
     Error, IdentityResource, Intents, KeyChange, Kind, RegistryName, Tags, Update,
 };
-use crate::reset::ResetError;
+use crate::reset::{self, ResetError};
 use crate::revocation::RevocationMethod;
 
 /// Leaves an operation in the state after a failure: it waits for its next attempt.
@@ -294,7 +294,7 @@ async fn a_reset_on_a_full_disk_completes_or_changes_nothing() {
 
     // The vault needs a new key, for which the disk has no space.
     emulator.set_disk(SimulatedDisk::Full);
-    let refused = emulator.reset().await;
+    let refused = reset::reset(emulator.app()).await;
     let (status, _) = ask(&emulator, Method::POST, "/_sealyard/reset", Some(json!({}))).await;
     let pulled = pull(&emulator, b"layer").await;
     let is_there = emulator.registry_named("team1").is_some();

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use reqwest::StatusCode;
-use sealyard::internals::registry::{Finding, FindingKind};
+use sealyard::{Finding, FindingKind};
 use serde_json::{Value, json};
 
 use super::world::World;

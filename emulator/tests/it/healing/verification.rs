@@ -1,7 +1,7 @@
 //! `verify` continues after each fault, names the affected repositories and tags, and repairs them where possible.
 
 use reqwest::{Method, StatusCode};
-use sealyard::internals::registry::{FindingKind, Verified};
+use sealyard::{FindingKind, Verified};
 use serde_json::json;
 
 use super::world::{Harm, Image, Part, World};

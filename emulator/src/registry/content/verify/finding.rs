@@ -61,7 +61,7 @@ pub struct Finding {
     pub healed: bool,
     /// The object, if there is one.
     #[serde(skip)]
-    pub name: Option<ObjectName>,
+    pub(crate) name: Option<ObjectName>,
 }
 
 /// The kinds of problems.
