@@ -9,10 +9,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::DecodingKey;
 use rand::rngs::SysRng;
-use ring::rsa::KeyPair;
+use ring::rsa::{KeyPair, PublicKeyComponents};
 use rsa::PrivateKey;
-use rsa::pkcs1::{DecodeRsaPrivateKey, EncodeRsaPrivateKey};
-use rsa::traits::PublicKeyParts;
+use rsa::pkcs1::EncodeRsaPrivateKey;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -52,11 +51,11 @@ impl SigningKey {
             write_whole(&path, &sealing.seal(CONTEXT, &der)?, Access::Private)?;
             der
         };
-        let key = PrivateKey::from_pkcs1_der(&der).map_err(|_| damaged())?;
-        let (modulus, exponent) = (key.n_bytes(), key.e_bytes());
+        let signing = KeyPair::from_der(&der).map_err(|_| damaged())?;
+        let PublicKeyComponents::<Vec<u8>> { n: modulus, e: exponent } = signing.public().into();
         Ok(Self {
             id: URL_SAFE_NO_PAD.encode(&Sha256::digest(&modulus)[..20]),
-            signing: KeyPair::from_der(&der).map_err(|_| damaged())?,
+            signing,
             verifying: DecodingKey::from_rsa_raw_components(&modulus, &exponent),
             modulus: URL_SAFE_NO_PAD.encode(&modulus),
             exponent: URL_SAFE_NO_PAD.encode(&exponent),
