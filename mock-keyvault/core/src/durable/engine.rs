@@ -60,6 +60,8 @@ pub(super) struct Engine {
     pub(super) proof: ProofCell,
     /// The trees that the service keeps in memory from the start on.
     pub(super) remembered: &'static [u8],
+    /// The set sum of the index, if it was computed while the journal was read. The proof takes it.
+    pub(super) early_sum: Mutex<Option<io::Result<SetSum>>>,
     /// Set when the proof begins.
     pub(super) proof_begun: AtomicBool,
     /// Set when the service may have read rows.
@@ -98,7 +100,7 @@ impl Engine {
             let position = Position::start(&options.key, epoch, 0, empty);
             make::make_journal(options, position, &|_| Ok(()))?;
         }
-        let Started { journal, tail, index, notices } = start::start(options)?;
+        let Started { journal, tail, index, early_sum, notices } = start::start(options)?;
         for notice in &notices {
             tracing::warn!(folder = %options.folder.display(), "{notice}");
         }
@@ -111,6 +113,7 @@ impl Engine {
             journal,
             group: Group::default(),
             proof: ProofCell::default(),
+            early_sum: Mutex::new(early_sum),
             remembered: options.remembered,
             proof_begun: AtomicBool::new(false),
             is_open: AtomicBool::new(false),

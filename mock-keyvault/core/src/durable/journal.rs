@@ -40,6 +40,7 @@ pub(super) struct Journal {
     durability: Durability,
     boot_id: [u8; 16],
     head: fs::File,
+    head_is_synced: Mutex<bool>,
     appended: Mutex<Appended>,
     /// All generations up to this one are on the disk. With [`Durability::Relaxed`] it is unknown whether later ones are.
     synced: AtomicU64,
@@ -86,12 +87,22 @@ impl Journal {
     ) -> io::Result<Self> {
         let appended = Mutex::new(Appended { position, files: Vec::new(), named: false });
         let synced = AtomicU64::new(if is_synced { position.generation } else { 0 });
-        let (boot_id, spare) = (boot_id()?, Mutex::default());
-        let journal = Self { layout, key, durability, boot_id, head, appended, synced, spare };
+        let (boot_id, spare, head_is_synced) = (boot_id()?, Mutex::default(), Mutex::default());
+        let journal =
+            Self { layout, key, durability, boot_id, head, head_is_synced, appended, synced, spare };
         journal.write_head(position, false)?;
-        // Otherwise a power cut could leave the old head, which may say that the service stopped cleanly.
-        disk::sync(&journal.head)?;
         Ok(journal)
+    }
+
+    /// Syncs the head that [`Journal::new`] wrote, unless that was done. Records are appended only after it, since a power cut could
+    /// otherwise leave the old head, which may say that the service stopped cleanly. A start does not wait for it.
+    pub(super) fn sync_first_head(&self) -> io::Result<()> {
+        let mut is_synced = self.head_is_synced.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*is_synced {
+            disk::sync(&self.head)?;
+            *is_synced = true;
+        }
+        Ok(())
     }
 
     /// Appends the changes as one record. If it fails, nothing of the record remains, unless it calls `broken`.
@@ -103,6 +114,7 @@ impl Journal {
         disk_space: (&DiskSpace, Purpose),
         broken: impl FnOnce(&io::Error),
     ) -> io::Result<Rolled> {
+        self.sync_first_head()?;
         let len = draft.frame_len() as u64;
         let mut rolled = Rolled::Same;
         if tail.len < tail.offset + len {

@@ -114,8 +114,8 @@ impl fmt::Display for Damage {
 }
 
 /// The segment at which reading begins. It is early enough to read the record of the index's position, to check that it is on the
-/// chain; the record that the head names; and the segment before the last, whose end may be lost. An index that must be built needs
-/// all segments after the newest checkpoint.
+/// chain; the record that the head names; and, except after a clean stop with an index that is complete, the segment before the last,
+/// whose end may be lost. An index that must be built needs all segments after the newest checkpoint.
 fn first_needed(
     layout: &Layout,
     segments: &[(u64, PathBuf)],
@@ -128,7 +128,9 @@ fn first_needed(
     };
     let oldest = head.map_or(oldest, |head| oldest.min(head.position.generation));
     let holds = segments.partition_point(|(first, _)| *first <= oldest).saturating_sub(1);
-    Ok(holds.min(segments.len().saturating_sub(2)))
+    let is_complete = head.is_some_and(|head| head.clean && index == Some(head.position));
+    let last = if is_complete { 1 } else { 2 };
+    Ok(holds.min(segments.len().saturating_sub(last)))
 }
 
 fn read_head(layout: &Layout, key: &RowsKey) -> Result<(Option<Head>, u64), FormatError> {

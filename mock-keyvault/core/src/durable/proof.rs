@@ -3,6 +3,9 @@
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// An index up to this size is proven before the rows are opened, so that the service can rely on its first reads.
+pub(super) const PROVEN_FIRST: u64 = 8 << 20;
+
 /// The state of the proof in this run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Proof {

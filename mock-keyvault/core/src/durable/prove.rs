@@ -7,8 +7,8 @@
 use std::io;
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use super::engine::Engine;
 use super::index::Index;
@@ -49,7 +49,8 @@ impl Engine {
         // Writers wait for the proof, so this is the state of the index as well.
         let position = self.tail().position;
         let index = self.index();
-        let why = match self.sum(&index) {
+        let early = self.early_sum.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let why = match early.unwrap_or_else(|| self.sum(&index)) {
             Ok(sum) if sum == position.set_sum => return Ok(Proof::Matched),
             Ok(_) => "its rows are not those of the journal".to_owned(),
             Err(error) if self.stopping.load(Ordering::Relaxed) => return Err(error),
@@ -91,14 +92,19 @@ impl Engine {
 
     /// The set sum of an index.
     pub(super) fn sum(&self, index: &Index) -> io::Result<SetSum> {
-        let (mut sum, key): (_, &RowsKey) = (SetSum::default(), &self.key);
-        index.each_row(|tree, row, value| {
-            if self.stopping.load(Ordering::Relaxed) {
-                return Err(io::ErrorKind::Interrupted.into());
-            }
-            sum.add(key, tree, row, value);
-            Ok(())
-        })?;
-        Ok(sum)
+        sum_of(index, &self.key, &self.stopping)
     }
+}
+
+/// The set sum of an index. Returns [`io::ErrorKind::Interrupted`] soon after `stopping` is set.
+pub(super) fn sum_of(index: &Index, key: &RowsKey, stopping: &AtomicBool) -> io::Result<SetSum> {
+    let mut sum = SetSum::default();
+    index.each_row(|tree, row, value| {
+        if stopping.load(Ordering::Relaxed) {
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        sum.add(key, tree, row, value);
+        Ok(())
+    })?;
+    Ok(sum)
 }

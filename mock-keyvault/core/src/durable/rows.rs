@@ -17,15 +17,12 @@ use super::journal::Tail;
 use super::notices::Listener;
 use super::options::OpenOptions;
 use super::outcome::{Notice, OpenError};
-use super::proof::Proof;
+use super::proof::{PROVEN_FIRST, Proof};
 use super::removal::{remove, remove_file};
 use super::transaction::{View, after_prefix};
 use super::worker::Worker;
 use super::writer::Writer;
 use crate::disk_space::{DiskSpace, Purpose};
-
-/// An index up to this size is proven before the rows are opened, so that the service can rely on its first reads.
-const PROVEN_FIRST: u64 = 8 << 20;
 
 /// The rows of one service.
 #[derive(Debug)]

@@ -6,6 +6,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use fs_err as fs;
 use fs_err::os::unix::fs::FileExt;
@@ -23,9 +24,12 @@ use super::op::Op;
 use super::options::{OpenOptions, Restore};
 use super::outcome::{Notice, OpenError};
 use super::position::Position;
+use super::proof::PROVEN_FIRST;
+use super::prove::sum_of;
 use super::reach::Reach;
 use super::rebuild;
 use super::repair::{Earlier, WorkFolder};
+use super::set_sum::SetSum;
 use super::start_index::{ExistingIndex, open_index, rebuild_index, replay};
 use super::verdict::{TrailingBytes, Verdict};
 use crate::disk_space::is_out_of_space;
@@ -37,6 +41,8 @@ pub(super) struct Started {
     pub(super) journal: Journal,
     pub(super) tail: Tail,
     pub(super) index: Index,
+    /// The set sum of the index, if it was computed while the journal was read and nothing was changed after that.
+    pub(super) early_sum: Option<io::Result<SetSum>>,
     pub(super) notices: Vec<Notice>,
 }
 
@@ -62,7 +68,8 @@ pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
         ExistingIndex::Usable(_, position) => Some(*position),
         _ => None,
     };
-    let looked = JournalState::at(&layout, key, of_index)
+    let (looked, early_sum) = beside_sum(&old, key, || JournalState::at(&layout, key, of_index));
+    let looked = looked
         .map_err(|error| OpenError::of_format(error, options.repair))?
         .ok_or_else(missing)?;
     let Verdict::Accept(mut notices) = looked.judge() else {
@@ -95,6 +102,8 @@ pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
         old = open_index(&layout.index(), options)?;
     }
     let on_chain = of_index.is_some() && reach.passed.first().copied().flatten() == Some(true);
+    let early_sum =
+        early_sum.filter(|_| !has_healed && on_chain && of_index == Some(reach.end));
     let index = match old {
         ExistingIndex::Usable(index, position) if on_chain => {
             replay(&index, key, &segments, position, &reach.end)
@@ -134,7 +143,30 @@ pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
     let head = open_head(&layout)?;
     let (key, durability) = (Arc::clone(key), options.durability);
     let journal = Journal::new(layout, key, durability, head, reach.end, is_full)?;
-    Ok(Started { journal, tail, index, notices })
+    Ok(Started { journal, tail, index, early_sum, notices })
+}
+
+/// Reads the journal, and computes the set sum of a small index at the same time, since the proof of a small index is a part of the
+/// start.
+fn beside_sum<T>(
+    index: &ExistingIndex,
+    key: &RowsKey,
+    read: impl FnOnce() -> T,
+) -> (T, Option<io::Result<SetSum>>) {
+    let ExistingIndex::Usable(index, _) = index else {
+        return (read(), None);
+    };
+    if !index.size_on_disk().is_ok_and(|size| size <= PROVEN_FIRST) {
+        return (read(), None);
+    }
+    std::thread::scope(|scope| {
+        let sum = std::thread::Builder::new()
+            .name("rows".to_owned())
+            .spawn_scoped(scope, || sum_of(index, key, &AtomicBool::new(false)));
+        let read = read();
+        // Without a thread, or after a panic of sled, the proof computes it again and reports what it finds.
+        (read, sum.ok().and_then(|sum| sum.join().ok()))
+    })
 }
 
 /// Notes in a file that rows are lost.

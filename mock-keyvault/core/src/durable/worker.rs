@@ -22,12 +22,15 @@ struct WorkSignal {
 }
 
 impl Worker {
-    /// Starts the thread, which begins with the proof.
+    /// Starts the thread, which begins with the sync of the head and the proof.
     pub(super) fn start(engine: Arc<Engine>) -> std::io::Result<Self> {
         let signal = Arc::new(WorkSignal::default());
         let thread = std::thread::Builder::new().name("rows".to_owned()).spawn({
             let (engine, signal) = (Arc::clone(&engine), Arc::clone(&signal));
             move || {
+                if let Err(error) = engine.journal.sync_first_head() {
+                    tracing::warn!(%error, "the head of the journal is not on the disk; the next change tries it again");
+                }
                 engine.prove();
                 loop {
                     let work = signal.wait();
