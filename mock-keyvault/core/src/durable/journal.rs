@@ -88,8 +88,17 @@ impl Journal {
         let appended = Mutex::new(Appended { position, files: Vec::new(), named: false });
         let synced = AtomicU64::new(if is_synced { position.generation } else { 0 });
         let (boot_id, spare, head_is_synced) = (boot_id()?, Mutex::default(), Mutex::default());
-        let journal =
-            Self { layout, key, durability, boot_id, head, head_is_synced, appended, synced, spare };
+        let journal = Self {
+            layout,
+            key,
+            durability,
+            boot_id,
+            head,
+            head_is_synced,
+            appended,
+            synced,
+            spare,
+        };
         journal.write_head(position, false)?;
         Ok(journal)
     }

@@ -69,9 +69,8 @@ pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
         _ => None,
     };
     let (looked, early_sum) = beside_sum(&old, key, || JournalState::at(&layout, key, of_index));
-    let looked = looked
-        .map_err(|error| OpenError::of_format(error, options.repair))?
-        .ok_or_else(missing)?;
+    let looked =
+        looked.map_err(|error| OpenError::of_format(error, options.repair))?.ok_or_else(missing)?;
     let Verdict::Accept(mut notices) = looked.judge() else {
         return Err(match looked.damage() {
             Ok(Damage { file, offset, generation, what }) => {
@@ -102,8 +101,7 @@ pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
         old = open_index(&layout.index(), options)?;
     }
     let on_chain = of_index.is_some() && reach.passed.first().copied().flatten() == Some(true);
-    let early_sum =
-        early_sum.filter(|_| !has_healed && on_chain && of_index == Some(reach.end));
+    let early_sum = early_sum.filter(|_| !has_healed && on_chain && of_index == Some(reach.end));
     let index = match old {
         ExistingIndex::Usable(index, position) if on_chain => {
             replay(&index, key, &segments, position, &reach.end)
