@@ -83,8 +83,9 @@ pub async fn answer(
 
 async fn token(issuer: &Issuer, tenant: &str, form: Form, request: Request<Body>) -> Response {
     let (head, body) = request.into_parts();
-    let Ok(body) = Limited::new(body, MAX_FORM).collect().await else {
-        return refused(issuer, &EntraError::MissingParameter("grant_type"));
+    let body = match Limited::new(body, MAX_FORM).collect().await {
+        Ok(body) => body,
+        Err(error) => return refused(issuer, &EntraError::Form(error.to_string())),
     };
     let body = Zeroizing::new(body.to_bytes().to_vec());
     match grant(issuer, tenant, form, &head.headers, &body) {

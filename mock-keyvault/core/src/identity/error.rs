@@ -27,6 +27,11 @@ pub enum EntraError {
         "AADSTS7000216: 'client_assertion', 'client_secret' or 'request' is required for the 'client_credentials' grant type."
     )]
     NoSecret,
+    /// The body did not arrive, or is too long.
+    #[error(
+        "AADSTS90013: Invalid input received from the user. The form cannot be read: {0}. Send at most 64 KiB."
+    )]
+    Form(String),
     /// A parameter is missing.
     #[error("AADSTS900144: The request body must contain the following parameter: '{0}'.")]
     MissingParameter(&'static str),
@@ -60,6 +65,7 @@ impl EntraError {
             Self::NoSecret => (401, "invalid_client", 7_000_216),
             Self::NoTenant(_) => (400, "invalid_request", 50_059),
             Self::ClientAssertion => (401, "invalid_client", 700_027),
+            Self::Form(_) => (400, "invalid_request", 90_013),
             Self::MissingParameter(_) => (400, "invalid_request", 900_144),
             Self::UnsupportedGrant(_) => (400, "unsupported_grant_type", 70_003),
             Self::InvalidScope(_) => (400, "invalid_scope", 1_002_012),

@@ -69,11 +69,17 @@ pub(super) async fn accept_within(
         };
         match accepted {
             Ok((stream, peer)) => {
+                // Meanwhile further connections wait in the queue of the system.
+                let place = tokio::select! {
+                    () = shutdown.cancelled() => return Connections(connections),
+                    place = limits.places.take() => place,
+                };
                 let (app, transport) = (app.clone(), transport.clone());
                 let (limits, shutdown) = (limits.clone(), shutdown.clone());
                 connections.spawn(async move {
                     let served =
-                        connection::serve(stream, peer, app, transport, limits, shutdown).await;
+                        connection::serve(stream, peer, place, app, transport, limits, shutdown)
+                            .await;
                     if let Err(error) = served {
                         tracing::debug!(client.address = %peer, %error, "a connection ended early");
                     }

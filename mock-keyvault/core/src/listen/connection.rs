@@ -23,7 +23,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::discard::{self, Discard, has_unread};
 use super::exchange::Exchange;
+use super::pace;
+use super::places::{Place, Places};
 use super::prompt::Prompt;
+use super::refusal::{MAX_HEADERS, Refusal};
 use super::requests::Requests;
 use super::resettable::Resettable;
 use super::transport::{Transport, Wire};
@@ -49,12 +52,20 @@ const TLS_HANDSHAKE: u8 = 0x16;
 #[derive(Clone, Debug)]
 pub(super) struct Limits {
     pub(super) head: Duration,
+    /// The period in which a part of a body must arrive.
+    pub(super) body_period: Duration,
     pub(super) discard: discard::Limits,
+    pub(super) places: Places,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { head: HEAD_LIMIT, discard: discard::Limits::default() }
+        Self {
+            head: HEAD_LIMIT,
+            body_period: pace::PERIOD,
+            discard: discard::Limits::default(),
+            places: Places::of_process(),
+        }
     }
 }
 
@@ -62,6 +73,7 @@ impl Default for Limits {
 pub(super) async fn serve(
     stream: TcpStream,
     peer: SocketAddr,
+    place: Place,
     app: Router,
     transport: Transport,
     limits: Limits,
@@ -74,6 +86,7 @@ pub(super) async fn serve(
             let mut first = [0];
             let peeked = tokio::select! {
                 () = shutdown.cancelled() => return Ok(()),
+                () = place.is_wanted() => return Ok(()),
                 peeked = tokio::time::timeout(IDLE_LIMIT, stream.peek(&mut first)) => peeked,
             };
             match peeked {
@@ -86,7 +99,7 @@ pub(super) async fn serve(
     };
     let stream = Resettable { stream, reset: Arc::default() };
     let reset = Arc::clone(&stream.reset);
-    let client = Client { peer, app, limits, shutdown, reset };
+    let client = Client { peer, place, app, limits, shutdown, reset };
     match transport {
         Transport::TlsAndPlain(config) if speaks_tls => client.serve_tls(config, stream).await,
         transport => match (client.serve(stream, Wire::Plain).await?, transport) {
@@ -102,6 +115,7 @@ pub(super) async fn serve(
 /// One connection, and the router that serves it.
 struct Client {
     peer: SocketAddr,
+    place: Place,
     app: Router,
     limits: Limits,
     shutdown: CancellationToken,
@@ -137,12 +151,15 @@ impl Client {
             exchange: Arc::clone(&exchange),
             reset: Arc::clone(&self.reset),
             tunnel: Arc::clone(&tunnel),
+            body_period: self.limits.body_period,
         });
         let stream = Prompt::new(stream, Arc::clone(&exchange), self.limits.head);
         let stream = WriteTimeout::new(stream, WRITE_STALL_LIMIT);
         let mut connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(IDLE_LIMIT)
+            // More than the listener itself accepts, so that a client with a few too many gets a sentence.
+            .max_headers(2 * MAX_HEADERS)
             .serve_connection(
                 TokioIo::new(stream),
                 service_fn(move |request| Arc::clone(&requests).answer(request)),
@@ -156,7 +173,13 @@ impl Client {
                 let mut body = exchange.left_over().await;
                 discard.all(|context| exchange.poll_discard(&mut body, context)).await;
             });
-            let mut stopping = pin!(self.shutdown.cancelled());
+            // A connection whose place is wanted ends after the request in progress, or at once if it is idle.
+            let mut stopping = pin!(async {
+                tokio::select! {
+                    () = self.shutdown.cancelled() => (),
+                    () = self.place.is_wanted() => (),
+                }
+            });
             let (mut is_discarded, mut is_stopping) = (false, false);
             loop {
                 tokio::select! {
@@ -173,7 +196,13 @@ impl Client {
             && !self.reset.load(Ordering::Relaxed)
             && !discard.is_spent()
         {
-            let mut stream = parts.io.into_inner().into_inner().into_inner();
+            let (mut stream, refusal) = parts.io.into_inner().into_inner().into_parts();
+            let is_unknown =
+                exchange.heads() == 0 && ended.as_ref().is_err_and(hyper::Error::is_parse);
+            let refusal = refusal.or_else(|| is_unknown.then_some(Refusal::Malformed));
+            if let Some(refusal) = refusal {
+                refusal.send(&mut stream).await;
+            }
             let sends_more = match &ended {
                 Ok(()) => {
                     exchange.is_arriving()
@@ -182,7 +211,7 @@ impl Client {
                         || has_unread(&mut stream).await
                 }
                 // hyper itself answers a head that it cannot parse. Any other error comes after an answer, or without one.
-                Err(error) => error.is_parse() || exchange.is_arriving(),
+                Err(error) => refusal.is_some() || error.is_parse() || exchange.is_arriving(),
             };
             if sends_more {
                 discard.linger(&mut stream).await;

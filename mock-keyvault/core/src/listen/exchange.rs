@@ -10,9 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use tokio::sync::Notify;
+
+use super::head_search::Found;
+use super::pace::Pace;
+use super::request_body::RequestBody;
 
 /// An unread body of at most this length that has already arrived is read to its end before the answer. Then the
 /// connection is kept.
@@ -30,8 +34,24 @@ pub(super) struct Exchange {
     is_arriving: AtomicBool,
     /// Whether the last head was a CONNECT that was accepted.
     is_tunnel: AtomicBool,
+    /// Whether the body of the request arrived too slowly.
+    is_late: AtomicBool,
+    /// Whether the next head names a length, and the head after it.
+    named_lengths: Mutex<[NamedLength; 2]>,
     unread: Mutex<Unread>,
     left: Notify,
+}
+
+/// Whether a head has the header `Content-Length`. hyper removes it if there is a `Transfer-Encoding` too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum NamedLength {
+    /// It has none.
+    #[default]
+    No,
+    /// Its bytes arrived together with those of the request before it, so that they were not searched.
+    Unknown,
+    /// It has one.
+    Yes,
 }
 
 #[derive(Debug, Default)]
@@ -43,17 +63,42 @@ struct Unread {
 }
 
 impl Exchange {
-    /// Notes that a request head is complete. Returns the body for its handler.
-    pub(super) fn begin(self: &Arc<Self>, body: Incoming) -> Body {
+    /// Notes that a request head is complete. Returns the body for its handler, and whether the head names a length.
+    pub(super) fn begin(self: &Arc<Self>, body: Incoming, pace: Pace) -> (Body, NamedLength) {
         self.heads.fetch_add(1, Ordering::Relaxed);
         *self.unread() = Unread::default();
+        self.is_late.store(false, Ordering::Relaxed);
         let is_arriving = !body.is_end_stream();
         self.is_arriving.store(is_arriving, Ordering::Relaxed);
+        let named = {
+            let mut lengths = lock(&self.named_lengths);
+            let [this, next] = *lengths;
+            *lengths = [next, NamedLength::No];
+            this
+        };
         if is_arriving {
-            Body::new(RequestBody { body: Some(body), exchange: Arc::clone(self) })
+            (Body::new(RequestBody::new(body, Arc::clone(self), pace)), named)
         } else {
-            Body::empty()
+            (Body::empty(), named)
         }
+    }
+
+    /// Notes what bytes of the next head have.
+    pub(super) fn read_head(&self, found: Found) {
+        let mut lengths = lock(&self.named_lengths);
+        // A header that was found stays found.
+        if found.names_length {
+            lengths[0] = NamedLength::Yes;
+        }
+        if found.has_more {
+            lengths[1] = NamedLength::Unknown;
+        }
+    }
+
+    /// Notes that bytes of a body were read, perhaps together with the next head.
+    pub(super) fn read_body(&self) {
+        let mut lengths = lock(&self.named_lengths);
+        lengths[0] = lengths[0].max(NamedLength::Unknown);
     }
 
     /// How many request heads were complete.
@@ -64,6 +109,30 @@ impl Exchange {
     /// Whether bytes of the request's body may still arrive.
     pub(super) fn is_arriving(&self) -> bool {
         self.is_arriving.load(Ordering::Relaxed)
+    }
+
+    /// Notes that all bytes of the body have arrived.
+    pub(super) fn body_ended(&self) {
+        self.is_arriving.store(false, Ordering::Relaxed);
+    }
+
+    /// Notes that the body arrived too slowly.
+    pub(super) fn body_was_late(&self) {
+        self.is_late.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the body of the request arrived too slowly.
+    pub(super) fn is_late(&self) -> bool {
+        self.is_late.load(Ordering::Relaxed)
+    }
+
+    /// Keeps the rest of a body that its handler dropped.
+    pub(super) fn keep(&self, body: Incoming) {
+        let mut unread = self.unread();
+        unread.body = Some(body);
+        if unread.is_answered {
+            self.left.notify_one();
+        }
     }
 
     /// Notes that the connection becomes a tunnel: the bytes that follow are neither a head nor a body.
@@ -145,59 +214,11 @@ impl Exchange {
     }
 
     fn unread(&self) -> MutexGuard<'_, Unread> {
-        // No code panics while it holds the lock.
-        self.unread.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.unread)
     }
 }
 
-/// The body of a request. When it is dropped before its end, the rest goes to its [`Exchange`].
-#[derive(Debug)]
-struct RequestBody {
-    /// `None` after its end or after an error.
-    body: Option<Incoming>,
-    exchange: Arc<Exchange>,
-}
-
-impl http_body::Body for RequestBody {
-    type Data = Bytes;
-    type Error = hyper::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let Some(body) = &mut self.body else { return Poll::Ready(None) };
-        let frame = std::task::ready!(Pin::new(body).poll_frame(context));
-        match &frame {
-            None => self.exchange.is_arriving.store(false, Ordering::Relaxed),
-            Some(Ok(_)) => return Poll::Ready(frame),
-            // The bytes that follow on the connection cannot be told apart from the body.
-            Some(Err(_)) => (),
-        }
-        self.body = None;
-        Poll::Ready(frame)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.as_ref().is_none_or(Incoming::is_end_stream)
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.as_ref().map_or_else(|| SizeHint::with_exact(0), Incoming::size_hint)
-    }
-}
-
-impl Drop for RequestBody {
-    fn drop(&mut self) {
-        let Some(body) = self.body.take() else { return };
-        if body.is_end_stream() {
-            self.exchange.is_arriving.store(false, Ordering::Relaxed);
-            return;
-        }
-        let mut unread = self.exchange.unread();
-        unread.body = Some(body);
-        if unread.is_answered {
-            self.exchange.left.notify_one();
-        }
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // No code panics while it holds a lock.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -14,7 +14,12 @@ mod connect_refusal;
 mod connection;
 mod discard;
 mod exchange;
+mod head_search;
+mod pace;
+mod places;
 mod prompt;
+mod refusal;
+mod request_body;
 mod requests;
 mod resettable;
 #[cfg(test)]
