@@ -21,13 +21,16 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use azure_emulator_core::authority::{Authority, host_of};
-use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use url::Url;
 
 use super::names::is_registry_name;
 use super::secrets::{ADMIN_TOKEN_FILE, Secrets};
 use crate::config::{Config, Origin};
 use crate::registry::Registry;
+
+/// How the site of the page that made a request compares to this one (W3C, Fetch Metadata Request Headers).
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The refusal of a request. The API that the guard protects renders it.
 #[derive(Clone, Debug)]
@@ -128,7 +131,8 @@ impl Guard {
     }
 
     /// A browser sends the site of a page in `Origin` with every request that can change something, and with every request
-    /// that reads from another site.
+    /// that reads from another site, unless the page may not see the answer. With each request, it compares the sites in
+    /// `Sec-Fetch-Site`; `none` means that the user requested it, such as in the address bar.
     fn refuse_foreign_pages(&self, headers: &HeaderMap) -> Result<(), GuardRefusal> {
         let is_ours = |origin: &HeaderValue| {
             let origin = Url::parse(origin.to_str().ok()?).ok()?;
@@ -139,14 +143,17 @@ impl Guard {
             let host = headers.get(header::HOST)?.to_str().ok()?;
             Some(host.eq_ignore_ascii_case(&authority) && self.is_our_name(&authority))
         };
-        match headers.get(header::ORIGIN) {
-            Some(origin) if is_ours(origin) != Some(true) => Err(GuardRefusal::new(
+        let of_origin =
+            headers.get(header::ORIGIN).is_some_and(|origin| is_ours(origin) != Some(true));
+        let mut fetched = headers.get_all(SEC_FETCH_SITE).iter();
+        if of_origin || fetched.any(|site| site != "same-origin" && site != "none") {
+            return Err(GuardRefusal::new(
                 StatusCode::FORBIDDEN,
                 "ForeignOrigin",
                 "web pages of other sites may not use this API",
-            )),
-            _ => Ok(()),
+            ));
         }
+        Ok(())
     }
 
     fn refuse_foreign_hosts(&self, request: &Request) -> Result<(), GuardRefusal> {

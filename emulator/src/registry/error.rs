@@ -123,7 +123,7 @@ pub enum Error {
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     /// The manifest is longer than the limit.
-    #[error("the manifest is larger than {0} bytes")]
+    #[error("the manifest is larger than {0} bytes: push its data as blobs and refer to them")]
     ManifestTooLarge(usize),
     /// The manifest refers to blobs or manifests that the repository does not have.
     #[error("the manifest refers to content that is not in this repository: push it first")]

@@ -81,7 +81,9 @@ pub enum ManifestError {
     #[error("a descriptor of the manifest is not valid: {0}")]
     Descriptor(#[from] DigestError),
     /// More descriptors than the registry accepts.
-    #[error("the manifest refers to more than {MAX_REFERENCES} objects")]
+    #[error(
+        "the manifest refers to more than {MAX_REFERENCES} objects: push several manifests, and an index of them"
+    )]
     TooManyReferences,
 }
 
