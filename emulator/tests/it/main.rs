@@ -27,9 +27,11 @@ mod early_answers;
 mod error_answers;
 mod events;
 mod faults;
+mod file_modes;
 mod gc;
 mod gc_untagged;
 mod healing;
+mod hostile;
 mod identities;
 mod library;
 #[cfg(target_os = "linux")]
