@@ -18,7 +18,7 @@ pub(super) struct HeadSearch {
     line: usize,
 }
 
-/// What a piece contains.
+/// The findings in a piece.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
     /// The name, before the end of the head.
