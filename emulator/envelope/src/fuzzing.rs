@@ -6,8 +6,6 @@
 
 use std::io::Cursor;
 
-use zeroize::Zeroizing;
-
 use super::header::HEADER_LEN;
 use super::kdf::FileContext;
 use super::random::Salt;
@@ -52,7 +50,7 @@ pub fn scan(data: &[u8]) {
 }
 
 fn key() -> DataKey {
-    DataKey::from_bytes(Zeroizing::new([1; 32]))
+    DataKey::copy_of(&[1; 32])
 }
 
 fn binding() -> Binding {

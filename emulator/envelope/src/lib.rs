@@ -33,6 +33,7 @@
 //! | [`Opener`], [`OpenReader`] | read any part of a finished file |
 //! | [`ReadRange`] | where both read from: anything that is [`Read`](std::io::Read) and [`Seek`](std::io::Seek), or a store of objects |
 //! | [`seal_value`], [`open_value`] | seal a short value |
+//! | [`scrubbed`] | run work with a key, and erase what it leaves |
 //!
 //! `FORMAT.md` describes every byte, and each attack that the format defeats. `vectors/` has test vectors, and a second
 //! implementation in Python that checks them.
@@ -47,20 +48,26 @@
 //!
 //! [`Sealer::append`] and [`Opener::read_segment`] borrow the data key for one call and derive the key of the run anew. So a
 //! caller that loses the key loses the content with the next call. The crate knows no file system, no clock and no key store.
+//!
+//! After a call, no copy of the key and nothing that was derived from it is left: neither on the heap, nor on the stack of the
+//! thread, nor in its registers. [`scrubbed`] does this, also for callers that compute with a key themselves.
 
 mod adapters;
+mod cipher;
 mod error;
 #[doc(hidden)]
 pub mod fuzzing;
 mod header;
 mod id;
 mod kdf;
+mod message_key;
 mod nonce;
 mod open;
 mod random;
 mod range;
 mod runs;
 mod scan;
+mod scrub;
 mod seal;
 mod secret;
 mod tail;
@@ -81,6 +88,7 @@ pub use self::open::Opener;
 pub use self::range::ReadRange;
 pub use self::runs::MAX_RUNS;
 pub use self::scan::{Recovered, Scanner};
+pub use self::scrub::scrubbed;
 pub use self::seal::{FinishedSeal, Sealer};
 pub use self::secret::{DATA_KEY_LEN, DataKey};
 pub use self::trailer::MAX_IDENTITY_LEN;

@@ -8,7 +8,8 @@ use std::fmt;
 use std::io;
 
 use super::header::{HEADER_LEN, Header};
-use super::kdf::{Binding, COMMITMENT_LEN, FileContext};
+use super::kdf::{Binding, FileContext};
+use super::message_key::Commitment;
 use super::nonce::Nonce;
 use super::random::SALT_LEN;
 use super::range::{ReadRange, read_exact_range};
@@ -27,7 +28,7 @@ pub struct Opener<R: ReadRange> {
 /// The run of the last read. Its head was compared with the trailer's list.
 struct CheckedRun {
     number: usize,
-    commitment: [u8; COMMITMENT_LEN],
+    commitment: Commitment,
 }
 
 impl<R: ReadRange> Opener<R> {
@@ -138,7 +139,6 @@ impl<R: ReadRange> Opener<R> {
         let place = self.layout.segment(index).ok_or(OpenError::NoSuchSegment(index))?;
         let run = self.layout.run(place.run).ok_or(OpenError::NoSuchSegment(index))?;
         let nonce = Nonce::of_segment(place.index_in_run).ok_or(OpenError::Damaged)?;
-        let run_key = self.context.run_key(key, &run.salt, run.place);
         let commitment = match &self.checked {
             Some(checked) if checked.number == place.run => checked.commitment,
             _ => {
@@ -151,15 +151,15 @@ impl<R: ReadRange> Opener<R> {
                 commitment.try_into().map_err(|_| OpenError::Damaged)?
             }
         };
-        if !run_key.commits_to(&commitment) {
-            return Err(OpenError::Damaged);
-        }
-        self.checked = Some(CheckedRun { number: place.run, commitment });
         self.input.read_range(place.offset, place.sealed_len, segment)?;
         if segment.len() != place.sealed_len {
             return Err(OpenError::Damaged);
         }
-        run_key.open(&nonce, &[], segment).map_err(|_| OpenError::Damaged)
+        let derivation = self.context.run(key, &run.salt, run.place);
+        let opened = derivation.open(&commitment, &nonce, &[], segment);
+        opened.map_err(|_| OpenError::Damaged)?;
+        self.checked = Some(CheckedRun { number: place.run, commitment });
+        Ok(())
     }
 }
 

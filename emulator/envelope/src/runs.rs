@@ -4,7 +4,9 @@
 //! the file are full, so the offsets follow from the run list in the trailer. All sums are checked: the numbers come
 //! from a file.
 
-use super::kdf::{COMMITMENT_LEN, RunPlace, TAG_LEN};
+use super::cipher::TAG_LEN;
+use super::kdf::RunPlace;
+use super::message_key::COMMITMENT_LEN;
 use super::nonce::MAX_SEGMENTS_PER_RUN;
 use super::random::{SALT_LEN, Salt};
 use super::{HEADER_LEN, OpenError};

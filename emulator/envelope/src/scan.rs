@@ -10,8 +10,10 @@
 
 use std::fmt;
 
+use super::cipher::TAG_LEN;
 use super::header::{HEADER_LEN, Header};
-use super::kdf::{Binding, COMMITMENT_LEN, FileContext, RunPlace, TAG_LEN};
+use super::kdf::{Binding, FileContext, RunPlace};
+use super::message_key::Commitment;
 use super::nonce::Nonce;
 use super::random::{SALT_LEN, Salt};
 use super::range::ReadRange;
@@ -42,7 +44,7 @@ pub struct Recovered {
 /// The run that the scanner is in.
 struct ScannedRun {
     salt: Salt,
-    commitment: [u8; COMMITMENT_LEN],
+    commitment: Commitment,
     place: RunPlace,
 }
 
@@ -115,8 +117,8 @@ impl<R: ReadRange> Scanner<R> {
     fn continues_run(&self, key: &DataKey, sealed: &mut Vec<u8>) -> bool {
         let (Some(current), Some(run)) = (&self.current, self.runs.last()) else { return false };
         let Some(nonce) = Nonce::of_segment(run.segments) else { return false };
-        let run_key = self.context.run_key(key, &current.salt, current.place);
-        run_key.commits_to(&current.commitment) && run_key.open(&nonce, &[], sealed).is_ok()
+        let derivation = self.context.run(key, &current.salt, current.place);
+        derivation.open(&current.commitment, &nonce, &[], sealed).is_ok()
     }
 
     /// Opens the bytes as the head of a new run and, with the bytes after them, its first segment.
@@ -134,7 +136,7 @@ impl<R: ReadRange> Scanner<R> {
         let (salt, commitment) = (Salt(*salt), *commitment);
         let previous = self.runs.last().map_or(Salt::NONE, |run| run.salt);
         let place = RunPlace { start: self.plaintext_len, previous };
-        let run_key = self.context.run_key(key, &salt, place);
+        let run_key = self.context.run(key, &salt, place).key();
         let Some(nonce) = Nonce::of_segment(0) else { return Ok(None) };
         if !run_key.commits_to(&commitment) {
             return Ok(None);

@@ -10,7 +10,8 @@ use std::fmt;
 use std::io::Write;
 
 use super::header::{HEADER_LEN, Header};
-use super::kdf::{Binding, COMMITMENT_LEN, FileContext, MessageKey, RunPlace};
+use super::kdf::{Binding, FileContext, RunPlace};
+use super::message_key::{Commitment, MessageKey};
 use super::nonce::Counter;
 use super::random::{Salt, Salts};
 use super::runs::{MAX_RUNS, Run};
@@ -49,7 +50,7 @@ pub struct FinishedSeal {
 struct CurrentRun {
     salt: Salt,
     place: RunPlace,
-    commitment: [u8; COMMITMENT_LEN],
+    commitment: Commitment,
     counter: Counter,
 }
 
@@ -225,7 +226,7 @@ impl<W: Write> Sealer<W> {
     /// The key of the current run. Begins a run if there is none.
     fn run_key(&mut self, key: &DataKey) -> Result<MessageKey, SealError> {
         if let Some(current) = &self.current {
-            let run_key = self.context.run_key(key, &current.salt, current.place);
+            let run_key = self.context.run(key, &current.salt, current.place).key();
             // A run under two keys would be lost. The commitment reveals it in time.
             return if run_key.commits_to(&current.commitment) {
                 Ok(run_key)
@@ -239,7 +240,7 @@ impl<W: Write> Sealer<W> {
         let salt = self.salts.draw()?;
         let previous = self.runs.last().map_or(Salt::NONE, |run| run.salt);
         let place = RunPlace { start: self.sealed_len, previous };
-        let run_key = self.context.run_key(key, &salt, place);
+        let run_key = self.context.run(key, &salt, place).key();
         let commitment = *run_key.commitment();
         self.current = Some(CurrentRun { salt, place, commitment, counter: Counter::of_new_run() });
         Ok(run_key)

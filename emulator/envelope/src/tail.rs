@@ -6,7 +6,8 @@
 use aes_gcm::aead::inout::InOutBuf;
 use zeroize::Zeroizing;
 
-use super::kdf::{CipherError, MessageKey, TAG_LEN};
+use super::cipher::{CipherError, TAG_LEN};
+use super::message_key::MessageKey;
 use super::nonce::Nonce;
 use super::random::{SALT_LEN, Salt};
 use super::runs::RUN_HEAD_LEN;

@@ -3,7 +3,9 @@
 //! The trailer is the only proof that a file is finished and complete. It is found from the end through a footer of
 //! fixed length. The parser gets authenticated bytes, and still checks all of them.
 
-use super::kdf::{COMMITMENT_LEN, FileContext, TAG_LEN};
+use super::cipher::TAG_LEN;
+use super::kdf::FileContext;
+use super::message_key::COMMITMENT_LEN;
 use super::nonce::Nonce;
 use super::random::{SALT_LEN, Salt};
 use super::runs::{MAX_RUNS, Run};
@@ -50,14 +52,14 @@ impl Trailer {
         key: &DataKey,
         salt: &Salt,
     ) -> Result<Vec<u8>, SealError> {
-        let key = context.trailer_key(key, salt);
-        let tag = key
+        let (commitment, tag) = context
+            .trailer(key, salt)
             .seal(&Nonce::TRAILER, &context.header.to_bytes(), body.as_mut_slice().into())
             .map_err(|_| SealError::TooLong)?;
         let sealed_len = body.len() + OVERHEAD;
         let mut sealed = Vec::with_capacity(sealed_len + FOOTER_LEN);
         sealed.extend_from_slice(&salt.0);
-        sealed.extend_from_slice(key.commitment());
+        sealed.extend_from_slice(&commitment);
         sealed.extend_from_slice(&body);
         sealed.extend_from_slice(&tag);
         let sealed_len = u32::try_from(sealed_len).map_err(|_| SealError::TooLong)?;
@@ -90,12 +92,11 @@ impl Trailer {
         else {
             return Err(OpenError::Malformed("trailer too short"));
         };
-        let key = context.trailer_key(key, &Salt(*salt));
-        if !key.commits_to(commitment) {
-            return Err(OpenError::Damaged);
-        }
+        let (salt, commitment) = (Salt(*salt), *commitment);
         sealed.drain(..SALT_LEN + COMMITMENT_LEN);
-        key.open(&Nonce::TRAILER, &context.header.to_bytes(), &mut sealed)
+        context
+            .trailer(key, &salt)
+            .open(&commitment, &Nonce::TRAILER, &context.header.to_bytes(), &mut sealed)
             .map_err(|_| OpenError::Damaged)?;
         Self::parse(&sealed).ok_or(OpenError::Malformed("trailer does not follow the format"))
     }

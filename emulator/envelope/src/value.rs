@@ -5,9 +5,11 @@
 
 use zeroize::Zeroizing;
 
-use super::kdf::{COMMITMENT_LEN, TAG_LEN, value_key};
+use super::cipher::TAG_LEN;
+use super::kdf;
+use super::message_key::COMMITMENT_LEN;
 use super::nonce::Nonce;
-use super::random::{SALT_LEN, Salts};
+use super::random::{SALT_LEN, Salt, Salts};
 use super::{DataKey, OpenError, SealError};
 
 /// How many bytes sealing adds to a value.
@@ -35,15 +37,15 @@ pub(super) fn seal_value_with(
 ) -> Result<Vec<u8>, SealError> {
     const HEAD_LEN: usize = VALUE_OVERHEAD - TAG_LEN;
     let salt = salts.draw()?;
-    let key = value_key(key, &salt, context);
     let mut sealed = Vec::with_capacity(plaintext.len() + VALUE_OVERHEAD);
     sealed.push(VERSION);
     sealed.extend_from_slice(&salt.0);
-    sealed.extend_from_slice(key.commitment());
+    sealed.resize(HEAD_LEN, 0);
     sealed.extend_from_slice(plaintext);
-    let tag = key
+    let (commitment, tag) = kdf::value(key, &salt, context)
         .seal(&Nonce::VALUE, associated, (&mut sealed[HEAD_LEN..]).into())
         .map_err(|_| SealError::TooLong)?;
+    sealed[HEAD_LEN - COMMITMENT_LEN..HEAD_LEN].copy_from_slice(&commitment);
     sealed.extend_from_slice(&tag);
     Ok(sealed)
 }
@@ -62,11 +64,9 @@ pub fn open_value(
     }
     let (salt, rest) = rest.split_first_chunk().ok_or(TOO_SHORT)?;
     let (commitment, ciphertext) = rest.split_first_chunk().ok_or(TOO_SHORT)?;
-    let key = value_key(key, &super::random::Salt(*salt), context);
-    if !key.commits_to(commitment) {
-        return Err(OpenError::Damaged);
-    }
     let mut value = Zeroizing::new(ciphertext.to_vec());
-    key.open(&Nonce::VALUE, associated, &mut value).map_err(|_| OpenError::Damaged)?;
+    kdf::value(key, &Salt(*salt), context)
+        .open(commitment, &Nonce::VALUE, associated, &mut value)
+        .map_err(|_| OpenError::Damaged)?;
     Ok(value)
 }

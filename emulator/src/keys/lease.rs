@@ -3,6 +3,9 @@
 //! The lease is not the key. It is the right to borrow the key for the length of a call, as long as the vault permits it.
 //! While a lease exists, the key is renewed before its time is over.
 //!
+//! The call runs in [`scrubbed`]: when it returns, neither the stack nor the registers of its thread have a copy of the key, of
+//! anything that was derived from it, or of the content that was sealed or opened.
+//!
 //! # A lease that ends during work
 //!
 //! A renewal can be late although key and vault are fine: work may begin in the last moments of a lease, and the vault
@@ -20,7 +23,7 @@ use tokio::runtime::Handle;
 use super::error::{KeyError, LeaseEnded};
 use super::shared::Inner;
 use super::slot::Slot;
-use sealed_envelope::{DataKey, DataKeyId};
+use sealed_envelope::{DataKey, DataKeyId, scrubbed};
 
 /// How long work waits for the vault when its lease has ended, in real time.
 pub const RENEWAL_WAIT: Duration = Duration::from_secs(2);
@@ -69,7 +72,7 @@ impl KeyLease {
     /// vault refuses meanwhile.
     pub fn with<R>(&self, use_key: impl FnOnce(&DataKey) -> R) -> Result<R, LeaseEnded> {
         let plain = self.slot.share(&self.inner.clock).ok_or(LeaseEnded)?;
-        Ok(use_key(plain.key()))
+        Ok(scrubbed(|| use_key(plain.key())))
     }
 
     /// Waits until the key can be used again, and asks the vault if no request is in flight. Returns at once if it can.
@@ -98,7 +101,7 @@ impl KeyLease {
         let mut wait = RenewalWait::default();
         loop {
             if let Some(plain) = self.slot.share(&self.inner.clock) {
-                return Ok(use_key(plain.key()));
+                return Ok(scrubbed(|| use_key(plain.key())));
             }
             runtime.block_on(self.renewed(&mut wait))?;
         }
@@ -113,7 +116,7 @@ impl IdleLease {
     /// Lends the key for one call, if its lease is alive.
     pub fn with<R>(&self, use_key: impl FnOnce(&DataKey) -> R) -> Result<R, LeaseEnded> {
         let plain = self.slot.share(&self.inner.clock).ok_or(LeaseEnded)?;
-        Ok(use_key(plain.key()))
+        Ok(scrubbed(|| use_key(plain.key())))
     }
 }
 

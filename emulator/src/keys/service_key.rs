@@ -35,9 +35,9 @@ impl ServiceKey {
         DataKey::generate().map(Self)
     }
 
-    /// The key with these bytes.
-    pub fn from_bytes(bytes: Zeroizing<[u8; DATA_KEY_LEN]>) -> Self {
-        Self(DataKey::from_bytes(bytes))
+    /// A copy of these bytes. The caller wipes them.
+    pub fn copy_of(bytes: &[u8; DATA_KEY_LEN]) -> Self {
+        Self(DataKey::copy_of(bytes))
     }
 
     /// The secret bytes, for the file that keeps them.

@@ -18,7 +18,7 @@ use super::error::{RingError, RingStoreError};
 use super::service_key::{SealedValue, ServiceKey};
 use super::{IdentityId, KeyError, KeyId};
 use sealed_envelope::{
-    DATA_KEY_LEN, DataKey, DataKeyId, SealError, VALUE_OVERHEAD, open_value, seal_value,
+    DATA_KEY_LEN, DataKey, DataKeyId, SealError, VALUE_OVERHEAD, open_value, scrubbed, seal_value,
 };
 
 /// Stores the ring of one registry. All calls block; the ring makes them on blocking threads.
@@ -191,7 +191,7 @@ impl Entry {
                 // With its final capacity at once: a buffer that grows leaves copies behind.
                 let mut bytes = Zeroizing::new(Vec::with_capacity(1 + DATA_KEY_LEN));
                 bytes.push(BARE);
-                bytes.extend_from_slice(key.expose());
+                scrubbed(|| bytes.extend_from_slice(key.expose()));
                 bytes
             }
             Self::Wrapped(Wrapped { kek, wrapped, proof }) => {
@@ -210,10 +210,7 @@ impl Entry {
     fn decode(bytes: &[u8]) -> Option<Self> {
         let (kind, rest) = bytes.split_first()?;
         match *kind {
-            BARE => {
-                let key = Zeroizing::new(<[u8; DATA_KEY_LEN]>::try_from(rest).ok()?);
-                Some(Self::Bare(DataKey::from_bytes(key)))
-            }
+            BARE => Some(Self::Bare(DataKey::copy_of(rest.try_into().ok()?))),
             WRAPPED => {
                 let (len, rest) = rest.split_first()?;
                 let (kek, rest) = rest.split_at_checked(usize::from(*len))?;

@@ -1,10 +1,12 @@
 //! Content digests, for the two algorithms that the OCI image specification registers, and the hash that makes them.
 //!
-//! The state of a [`Hasher`] depends on plaintext. It is kept only in memory and never stored.
+//! The state of a [`Hasher`] depends on plaintext, and has up to a block of it. It is in a box, so that moves leave no copies, and is
+//! never stored. Hashing leaves plaintext on the stack and in registers, so callers hash in [`scrubbed`].
 
 use std::fmt;
 use std::str::FromStr;
 
+use sealed_envelope::scrubbed;
 use sha2::{Digest as _, Sha256, Sha512};
 use thiserror::Error;
 
@@ -46,7 +48,7 @@ pub enum DigestError {
 #[derive(Clone)]
 pub(crate) enum Hasher {
     /// Of SHA-256.
-    Sha256(Sha256),
+    Sha256(Box<Sha256>),
     /// Of SHA-512.
     Sha512(Box<Sha512>),
 }
@@ -84,8 +86,10 @@ impl Digest {
     /// The digest of these bytes.
     pub fn of(algorithm: Algorithm, bytes: &[u8]) -> Self {
         let mut hasher = Hasher::new(algorithm);
-        hasher.update(bytes);
-        hasher.finish()
+        scrubbed(|| {
+            hasher.update(bytes);
+            hasher.finish()
+        })
     }
 
     /// The digest as text.
@@ -127,7 +131,7 @@ impl Hasher {
     /// An empty hash.
     pub(crate) fn new(algorithm: Algorithm) -> Self {
         match algorithm {
-            Algorithm::Sha256 => Self::Sha256(Sha256::new()),
+            Algorithm::Sha256 => Self::Sha256(Box::default()),
             Algorithm::Sha512 => Self::Sha512(Box::default()),
         }
     }

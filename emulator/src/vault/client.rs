@@ -5,6 +5,8 @@
 //!
 //! A request that only looks at the state says so in a header. A mock vault then counts no fault.
 //!
+//! A connection that carried a data key is closed after the answer: its buffers, in which the key remains, are freed and so wiped.
+//!
 //! If a token is not accepted, a fresh one is fetched once. Nothing else is retried here: the ring knows when a retry helps.
 
 use std::fmt;
@@ -28,7 +30,7 @@ use super::wire::{KeyBundle, OperationBody, malformed, value_of, version_of};
 use crate::keys::{
     Answer, Cause, KeyId, KeyInfo, KeyVault, KeyVersion, TokenTerms, VaultError, VaultName,
 };
-use sealed_envelope::{DATA_KEY_LEN, DataKey};
+use sealed_envelope::{DATA_KEY_LEN, DataKey, scrubbed};
 
 /// The version of the protocol.
 const API_VERSION: &str = "7.4";
@@ -64,6 +66,15 @@ pub struct VaultClient {
     credential: Arc<Credential>,
     /// Whether requests say that they only look at the state.
     is_probing: bool,
+}
+
+/// Whether a connection is used again after the answer.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Connection {
+    /// The next request may use it.
+    Keep,
+    /// It is closed.
+    Close,
 }
 
 /// A response's body, and the id that the vault gave the request.
@@ -120,7 +131,18 @@ impl VaultClient {
         url: &Url,
         body: Option<Bytes>,
     ) -> Result<Received, VaultError> {
-        let send = |authorization| self.send(method.clone(), url, body.clone(), authorization);
+        self.exchange(method, url, body, Connection::Keep).await
+    }
+
+    async fn exchange(
+        &self,
+        method: Method,
+        url: &Url,
+        body: Option<Bytes>,
+        after: Connection,
+    ) -> Result<Received, VaultError> {
+        let send =
+            |authorization| self.send(method.clone(), url, body.clone(), authorization, after);
         self.credential.with_token(self.is_probing, send).await
     }
 
@@ -130,9 +152,13 @@ impl VaultClient {
         url: &Url,
         body: Option<Bytes>,
         authorization: http::HeaderValue,
+        after: Connection,
     ) -> Result<Received, VaultError> {
         let mut request = self.client.request(method, url.clone());
         request = request.header(http::header::AUTHORIZATION, authorization);
+        if after == Connection::Close {
+            request = request.header(http::header::CONNECTION, "close");
+        }
         if self.is_probing {
             request = request.header(PROBE_HEADER, PROBE);
         }
@@ -161,7 +187,8 @@ impl VaultClient {
         let path: Vec<&str> =
             ["keys", key.name().as_str()].into_iter().chain(version).chain(operation).collect();
         let url = self.url(key.vault(), &path)?;
-        match self.request(method, &url, body).await {
+        let after = if operation.is_some() { Connection::Close } else { Connection::Keep };
+        match self.exchange(method, &url, body, after).await {
             Err(error) if error.code() == KEY_NOT_FOUND => Err(self.missing(key, error).await),
             received => received,
         }
@@ -205,10 +232,12 @@ impl VaultClient {
         operation: &str,
         input: &[u8],
     ) -> Result<Received, VaultError> {
-        let value = Zeroizing::new(URL_SAFE_NO_PAD.encode(input));
-        let body = OperationBody { alg: ALGORITHM, value: &value };
-        let body =
-            Zeroizing::new(serde_json::to_vec(&body).map_err(|_| malformed("nothing to send"))?);
+        let body = scrubbed(|| {
+            let value = Zeroizing::new(URL_SAFE_NO_PAD.encode(input));
+            let body = OperationBody { alg: ALGORITHM, value: &value };
+            serde_json::to_vec(&body).map(Zeroizing::new)
+        });
+        let body = body.map_err(|_| malformed("nothing to send"))?;
         self.about(key, Method::POST, Some(operation), Some(Bytes::from_owner(body))).await
     }
 
@@ -223,17 +252,20 @@ impl VaultClient {
 
     async fn unwrap(&self, key: &KeyId, wrapped: &[u8]) -> Result<Answer<DataKey>, VaultError> {
         let Received { body, request_id } = self.operate(key, "unwrapkey", wrapped).await?;
-        let value = value_of(&body)?;
-        // The decoder asks for room in whole groups of three bytes.
-        let mut bytes = Zeroizing::new([0; DATA_KEY_LEN.next_multiple_of(3)]);
-        let len = URL_SAFE_NO_PAD.decode_slice(&*value, bytes.as_mut_slice()).ok();
-        if len != Some(DATA_KEY_LEN) {
-            return Err(malformed("what the vault unwrapped is not a data key"));
-        }
-        let mut key = Zeroizing::new([0; DATA_KEY_LEN]);
-        key.copy_from_slice(&bytes[..DATA_KEY_LEN]);
-        Ok(Answer { value: DataKey::from_bytes(key), request_id })
+        let value = scrubbed(|| data_key_in(&body))?;
+        Ok(Answer { value, request_id })
     }
+}
+
+/// The data key in the answer to unwrapKey.
+fn data_key_in(body: &[u8]) -> Result<DataKey, VaultError> {
+    let value = value_of(body)?;
+    // The decoder asks for room in whole groups of three bytes.
+    let mut bytes = Zeroizing::new([0; DATA_KEY_LEN.next_multiple_of(3)]);
+    let len = URL_SAFE_NO_PAD.decode_slice(&*value, bytes.as_mut_slice()).ok();
+    let key = bytes.first_chunk().filter(|_| len == Some(DATA_KEY_LEN));
+    let key = key.ok_or_else(|| malformed("what the vault unwrapped is not a data key"))?;
+    Ok(DataKey::copy_of(key))
 }
 
 impl KeyVault for VaultClient {

@@ -5,6 +5,9 @@ mod arbitrary;
 mod range;
 mod resume;
 mod round_trip;
+// It reads the memory of the process.
+#[cfg(target_os = "linux")]
+mod scrub;
 mod support;
 mod tamper;
 mod vectors;

@@ -85,13 +85,13 @@ impl Ledger {
                 continue;
             }
             let message = if let Some((salt, counter)) = &mut run {
-                let key = context.run_key(&key(), salt, place);
+                let key = context.run(&key(), salt, place).key();
                 let nonce = Nonce::of_segment(*counter).unwrap();
                 *counter += 1;
                 key.open(&nonce, &[], &mut written.clone()).is_ok().then_some((*salt, nonce))
             } else {
                 let salt = Salt(written[..SALT_LEN].try_into().unwrap());
-                let key = context.run_key(&key(), &salt, place);
+                let key = context.run(&key(), &salt, place).key();
                 let nonce = Nonce::of_segment(0).unwrap();
                 let mut sealed = written[RUN_HEAD_LEN..].to_vec();
                 let opened = key.open(&nonce, &[], &mut sealed).is_ok();
@@ -101,7 +101,7 @@ impl Ledger {
             let (salt, nonce) = message.unwrap_or_else(|| {
                 let salt = Salt(written[..SALT_LEN].try_into().unwrap());
                 let commitment = written[SALT_LEN..RUN_HEAD_LEN].try_into().unwrap();
-                assert!(context.trailer_key(&key(), &salt).commits_to(commitment), "no message");
+                assert!(context.trailer(&key(), &salt).key().commits_to(commitment), "no message");
                 (salt, Nonce::TRAILER)
             });
             assert!(self.0.insert((salt.0, *nonce.as_bytes())), "a nonce was used twice");

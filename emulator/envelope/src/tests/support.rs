@@ -2,8 +2,6 @@
 
 use std::io::Cursor;
 
-use zeroize::Zeroizing;
-
 use crate::{
     Binding, DataKey, DataKeyId, Header, MIN_SEGMENT_LEN, ObjectKind, OpenError, Opener, Recovered,
     Scanner, Sealer,
@@ -21,7 +19,7 @@ pub(super) fn key() -> DataKey {
 }
 
 pub(super) fn key_of(byte: u8) -> DataKey {
-    DataKey::from_bytes(Zeroizing::new([byte; 32]))
+    DataKey::copy_of(&[byte; 32])
 }
 
 pub(super) fn binding() -> Binding {

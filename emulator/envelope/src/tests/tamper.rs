@@ -236,13 +236,13 @@ fn no_two_keys_places_or_contexts_share_a_commitment() {
     let place = |start, previous| RunPlace { start, previous: Salt([previous; 32]) };
 
     let keys = [
-        context.run_key(&key(), &salt, place(0, 0)),
-        context.run_key(&key_of(2), &salt, place(0, 0)),
-        context.run_key(&key(), &Salt([2; 32]), place(0, 0)),
-        context.run_key(&key(), &salt, place(1, 0)),
-        context.run_key(&key(), &salt, place(0, 1)),
-        context.trailer_key(&key(), &salt),
-        other.run_key(&key(), &salt, place(0, 0)),
+        context.run(&key(), &salt, place(0, 0)).key(),
+        context.run(&key_of(2), &salt, place(0, 0)).key(),
+        context.run(&key(), &Salt([2; 32]), place(0, 0)).key(),
+        context.run(&key(), &salt, place(1, 0)).key(),
+        context.run(&key(), &salt, place(0, 1)).key(),
+        context.trailer(&key(), &salt).key(),
+        other.run(&key(), &salt, place(0, 0)).key(),
     ];
 
     for (n, key) in keys.iter().enumerate() {

@@ -310,7 +310,7 @@ impl KeyVault for FakeVault {
             for (byte, padded) in bytes.iter_mut().zip(padded) {
                 *byte = padded ^ pad ^ flipped;
             }
-            Ok(Answer { value: DataKey::from_bytes(bytes), request_id: None })
+            Ok(Answer { value: DataKey::copy_of(&bytes), request_id: None })
         }
         .boxed()
     }
@@ -452,7 +452,7 @@ impl World {
             ..RingConfig::default()
         };
         let access = Arc::new(FakeAccess(Arc::clone(&self.vault)));
-        let service_key = ServiceKey::from_bytes(Zeroizing::new(self.service_key));
+        let service_key = ServiceKey::copy_of(&self.service_key);
         let store = Arc::<MemoryStore>::clone(&self.store);
         KeyRing::open(
             config,

@@ -113,11 +113,15 @@ fn read_under(opened: &mut OpenObject) -> Result<Option<Zeroizing<Vec<u8>>>, Err
     let mut all = Zeroizing::new(Vec::with_capacity(usize::try_from(opener.len()).unwrap_or(0)));
     let mut segment = Zeroizing::new(Vec::new());
     for index in 0..opener.segment_count() {
-        match lease.with(|key| opener.read_segment(key, index, &mut segment)) {
+        let read = lease.with(|key| {
+            opener.read_segment(key, index, &mut segment)?;
+            all.extend_from_slice(&segment);
+            Ok::<_, OpenError>(())
+        });
+        match read {
             Ok(read) => read?,
             Err(LeaseEnded) => return Ok(None),
         }
-        all.extend_from_slice(&segment);
     }
     Ok(Some(all))
 }

@@ -25,7 +25,7 @@ use crate::registry::error::Error;
 use crate::registry::object_name::ObjectName;
 use crate::registry::{Content, Registry};
 use crate::store::{NewTaskRun, ObjectRow, TaskRunRow};
-use sealed_envelope::{Binding, ObjectKind, SEGMENT_LEN, Sealer};
+use sealed_envelope::{Binding, ObjectKind, SEGMENT_LEN, Sealer, scrubbed};
 
 /// The maximum length of a log, in bytes.
 pub const MAX_LOG_LEN: u64 = 64 << 20;
@@ -112,7 +112,7 @@ impl Content {
             let (parts, borrowed, runtime) = (Arc::clone(&parts), lease.clone(), runtime.clone());
             (sealer, hasher) = blocking_with_key(&lease, move || {
                 parts.store.ensure_space()?;
-                hasher.update(&chunk);
+                scrubbed(|| hasher.update(&chunk));
                 borrowed.with_renewal(&runtime, |key| sealer.append(key, &chunk))??;
                 Ok::<_, Error>((sealer, hasher))
             })
@@ -120,7 +120,7 @@ impl Content {
         }
         let borrowed = lease.clone();
         let row = blocking_with_key(&borrowed, move || {
-            let digest = hasher.finish();
+            let digest = scrubbed(|| hasher.finish());
             let sealed = lease.with_renewal(&runtime, |key| sealer.finish(key, digest.as_str()))?;
             let (new, finished) = sealed?;
             let now = parts.clock.unix_now();

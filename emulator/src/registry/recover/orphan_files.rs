@@ -13,7 +13,7 @@ use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::manifest::MAX_MANIFEST_LEN;
 use crate::store::{FileId, ObjectRow, Store};
-use sealed_envelope::{Binding, Header, ObjectKind, OpenError, Opener};
+use sealed_envelope::{Binding, Header, ObjectKind, OpenError, Opener, scrubbed};
 
 /// How many files are read at the same time.
 pub(super) const PARALLEL: usize = 2;
@@ -154,13 +154,13 @@ fn open(
     let mut segment = Zeroizing::new(Vec::new());
     for index in 0..opener.segment_count() {
         lease.with_renewal(runtime, |key| opener.read_segment(key, index, &mut segment))??;
-        hasher.update(&segment);
+        scrubbed(|| hasher.update(&segment));
         if keeps {
             manifest.extend_from_slice(&segment);
         }
         segment.zeroize();
     }
-    let actual = hasher.finish();
+    let actual = scrubbed(|| hasher.finish());
     if actual != named {
         return Err(Error::DigestMismatch { named, actual });
     }

@@ -149,8 +149,8 @@ impl KeyVault for FakeVault {
                 drop(gate.acquire().await);
             }
             self.step()?;
-            let bytes: [u8; 32] = wrapped.try_into().unwrap();
-            Ok(Answer { value: DataKey::from_bytes(bytes.into()), request_id: None })
+            let bytes = wrapped.try_into().unwrap();
+            Ok(Answer { value: DataKey::copy_of(bytes), request_id: None })
         }
         .boxed()
     }

@@ -12,7 +12,7 @@ use crate::registry::error::Error;
 use crate::registry::parts::Writer;
 use crate::registry::{Content, Parts};
 use crate::store::{ObjectRow, ObjectWriter, StoreError, UploadRow};
-use sealed_envelope::{Binding, ObjectKind, Scanner, Sealer};
+use sealed_envelope::{Binding, ObjectKind, Scanner, Sealer, scrubbed};
 
 impl Content {
     pub(super) async fn publish(
@@ -31,7 +31,7 @@ impl Content {
         let borrowed = lease.clone();
         blocking_with_key(&borrowed, move || {
             let actual = if hasher.algorithm() == named.algorithm() {
-                hasher.finish()
+                scrubbed(|| hasher.finish())
             } else {
                 rehash(&parts, &row, &sealer, named.algorithm(), &lease, &runtime)?
             };
@@ -71,9 +71,11 @@ fn rehash(
     let mut scanner = Scanner::new(parts.store.read_upload(row)?, binding)?;
     let mut segment = Zeroizing::new(Vec::new());
     while lease.with_renewal(runtime, |key| scanner.next(key, &mut segment))?? {
-        hasher.update(&segment);
+        scrubbed(|| hasher.update(&segment));
         segment.zeroize();
     }
-    hasher.update(sealer.tail());
-    Ok(hasher.finish())
+    Ok(scrubbed(|| {
+        hasher.update(sealer.tail());
+        hasher.finish()
+    }))
 }

@@ -13,7 +13,7 @@ use crate::registry::blocking::{blocking, key_place};
 use crate::registry::error::Error;
 use crate::registry::parts::{WriteBack, Writer};
 use crate::store::{StoreError, UploadRow};
-use sealed_envelope::{Binding, ObjectKind, Scanner, Sealer};
+use sealed_envelope::{Binding, ObjectKind, Scanner, Sealer, scrubbed};
 
 /// The error that the upload of this row has ended.
 fn unknown(row: &UploadRow) -> Error {
@@ -28,9 +28,7 @@ impl Writer {
         let hashed = tokio::task::spawn_blocking({
             let chunks = chunks.clone();
             move || {
-                for chunk in &chunks {
-                    hasher.update(chunk);
-                }
+                scrubbed(|| chunks.iter().for_each(|chunk| hasher.update(chunk)));
                 hasher
             }
         });
@@ -68,7 +66,7 @@ impl Writer {
         let mut scanner = Scanner::new(reader, binding)?;
         let mut segment = Zeroizing::new(Vec::new());
         while lease.with_renewal(runtime, |key| scanner.next(key, &mut segment))?? {
-            hasher.update(&segment);
+            scrubbed(|| hasher.update(&segment));
             segment.zeroize();
         }
         let recovered = scanner.finish();

@@ -8,6 +8,7 @@ use crate::registry::content::object::OpenObject;
 use crate::registry::error::Error;
 use crate::registry::object_name::ObjectName;
 use crate::store::{ObjectRow, StoredObject};
+use sealed_envelope::scrubbed;
 
 /// An object to verify.
 #[derive(Clone)]
@@ -43,11 +44,11 @@ pub(in crate::registry) fn read_through(
     let mut segment = Zeroizing::new(Vec::new());
     for index in 0..opener.segment_count() {
         lease.with_renewal(runtime, |key| opener.read_segment(key, index, &mut segment))??;
-        hasher.update(&segment);
+        scrubbed(|| hasher.update(&segment));
         // This comes before the next segment may wait for the vault.
         segment.zeroize();
     }
-    let actual = hasher.finish();
+    let actual = scrubbed(|| hasher.finish());
     if actual == *digest {
         Ok(opener.len())
     } else {
