@@ -10,7 +10,7 @@ impl Store {
     /// Reads the journal and its checkpoints, and compares the index with them. Repairs damage of the journal from the
     /// index if the index is right. Writers wait while the index is read.
     pub fn check_rows(&self) -> Result<Check, StoreError> {
-        Ok(self.database.durable().check(&mut |_| ())?)
+        Ok(self.database.integrity().check()?)
     }
 
     /// The command that repairs the data folder. The emulator must be stopped first.

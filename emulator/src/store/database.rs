@@ -19,7 +19,7 @@ use super::encoding::{decode, encode, key, last_part, limited, prefix};
 use super::error::StoreError;
 use super::file_id::FileId;
 use super::objects::Finished;
-use super::row_engine::{Body, JournalRows, RowEngine, RowView, RowWriter, Still};
+use super::row_engine::{Body, JournalRows, RowEngine, RowIntegrity, RowView, RowWriter, Still};
 use super::rows::FileRow;
 use super::rows::Stats;
 use super::tables::Table;
@@ -29,6 +29,8 @@ use crate::names::RegistryName;
 #[derive(Debug)]
 pub(super) struct Database {
     engine: Box<dyn RowEngine>,
+    /// The rows of the data folder, for tests that simulate their faults.
+    #[cfg(any(test, feature = "internals"))]
     journal: Arc<Rows>,
 }
 
@@ -44,11 +46,21 @@ impl Database {
         let engine = JournalRows::new(Arc::clone(&journal));
         #[cfg(test)]
         let engine = super::row_engine::Retrying(engine);
-        Ok(Self { engine: Box::new(engine), journal })
+        Ok(Self {
+            engine: Box::new(engine),
+            #[cfg(any(test, feature = "internals"))]
+            journal,
+        })
     }
 
-    /// The rows of the data folder: for their proof, notices, repair and losses, which other engines do not have.
-    pub(super) fn durable(&self) -> &Rows {
+    /// Whether the rows are right and complete.
+    pub(super) fn integrity(&self) -> &dyn RowIntegrity {
+        &*self.engine
+    }
+
+    /// The rows of the data folder, for tests that simulate their faults.
+    #[cfg(any(test, feature = "internals"))]
+    pub(super) fn journal(&self) -> &Rows {
         &self.journal
     }
 
@@ -63,7 +75,7 @@ impl Database {
         &self,
         body: impl Fn(&View<'_>) -> Result<A, StoreError>,
     ) -> Result<Option<A>, StoreError> {
-        if !self.journal.proof().is_complete() {
+        if !self.engine.is_proven() {
             return Ok(None);
         }
         self.transact(body).map(Some)

@@ -45,7 +45,7 @@ impl Store {
     /// Whether a failed transaction may be in the journal nevertheless: then its changes exist after the next start,
     /// and the objects that they name must stay.
     pub(super) fn is_outcome_unknown(&self) -> bool {
-        self.database.durable().check_writable().is_err()
+        self.database.integrity().check_writable().is_err()
     }
 
     /// Deletes an object that another one has replaced. A failure is only logged: the replacement is committed, and the old

@@ -43,17 +43,17 @@ impl Store {
 
     /// Sends all notices to a listener: the earlier ones at once, then each new one. It must not use the store.
     pub fn listen_to_notices(&self, listener: Listener) {
-        self.database.durable().listen(listener);
+        self.database.integrity().listen(listener);
     }
 
     /// From now on a change waits no longer than this for the check of the rows: [`StoreError::NotProven`](super::StoreError::NotProven) then.
     pub fn set_proof_timeout(&self, limit: Duration) {
-        self.database.durable().set_proof_timeout(limit);
+        self.database.integrity().set_proof_timeout(limit);
     }
 
     /// Ends the check of the rows, and all waits for it: the program stops.
     pub fn stop_soon(&self) {
-        self.database.durable().stop_soon();
+        self.database.integrity().stop_soon();
     }
 
     /// Marks the rows as checked or not: for tests.
@@ -61,7 +61,7 @@ impl Store {
     pub fn pretend_proven(&self, proven: bool) {
         use azure_emulator_core::durable::Proof;
 
-        self.database.durable().simulate_proof(if proven {
+        self.database.journal().simulate_proof(if proven {
             Proof::Matched
         } else {
             Proof::Pending

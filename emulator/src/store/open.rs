@@ -109,10 +109,10 @@ impl LockedFolder {
         *store.lock_without_file() = store.uploads_without_file()?;
         make_contents_private(&store.layout)?;
         // Otherwise a start would wait for the check: then both are done in the background.
-        if store.database.durable().proof().is_complete() {
+        if store.database.integrity().is_proven() {
             store.finish_uploads()?;
         }
-        if store.database.durable().are_complete() {
+        if store.database.integrity().are_complete() {
             store.sweep_left_behind()?;
         }
         Ok(store)
@@ -183,10 +183,10 @@ fn open_rows(
         write_marker(layout, false, durability)?;
     }
     if is_assumed {
-        database.durable().note(Notice::MarkerMissing { file: layout.marker() });
+        database.integrity().note(Notice::MarkerMissing { file: layout.marker() });
     }
     if old.try_exists()? {
-        database.durable().note(Notice::Migrated { kept: old });
+        database.integrity().note(Notice::Migrated { kept: old });
     }
     Ok(database)
 }

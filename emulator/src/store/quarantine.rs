@@ -15,7 +15,7 @@ impl Store {
     /// mirror that no row names.
     pub fn is_whole(&self) -> Result<bool, StoreError> {
         // In this order: the sweep fills the quarantine before it removes the record of the loss.
-        if !self.database.durable().are_complete() {
+        if !self.database.integrity().are_complete() {
             return Ok(false);
         }
         self.objects.is_quarantine_empty()

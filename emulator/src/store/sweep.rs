@@ -19,8 +19,8 @@ impl Store {
     /// Removes the [`Store::orphans`] and the unfinished objects of the last process, or moves both to the quarantine.
     /// Returns the number of orphans. Waits for the check of the rows; does nothing if they are damaged. For the background.
     pub fn sweep_orphans(&self) -> Result<u64, StoreError> {
-        let rows = self.database.durable();
-        if !rows.wait_for_proof().is_complete() {
+        let rows = self.database.integrity();
+        if !rows.wait_for_proof() {
             return Ok(0);
         }
         self.finish_uploads()?;
@@ -48,7 +48,7 @@ impl Store {
         if objects.is_empty() {
             return Ok(());
         }
-        let is_loss = self.database.durable().has_loss()?;
+        let is_loss = self.database.integrity().has_loss()?;
         // The change that left an object without a row may not be durable yet.
         self.database.commit()?;
         let count = objects.len();
@@ -60,7 +60,7 @@ impl Store {
             }
         }
         if is_loss {
-            self.database.durable().note(Notice::Quarantined { files: count });
+            self.database.integrity().note(Notice::Quarantined { files: count });
         }
         Ok(())
     }

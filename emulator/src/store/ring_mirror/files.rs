@@ -43,7 +43,7 @@ impl Store {
     /// are, since the rows may be damaged. Waits for the check of the rows if a mirror is missing, and writes nothing if the
     /// rows are damaged.
     pub fn mirror_missing_rings(&self) -> Result<(), StoreError> {
-        if !self.lacks_a_mirror()? || !self.database.durable().wait_for_proof().is_complete() {
+        if !self.lacks_a_mirror()? || !self.database.integrity().wait_for_proof() {
             return Ok(());
         }
         let writer = self.database.writer()?;
@@ -53,7 +53,7 @@ impl Store {
     /// Makes the mirrors agree with the rows. Waits for the check of the rows. Does nothing unless [`Store::is_whole`]:
     /// otherwise a good mirror could be replaced by a damaged ring, or removed although its registry was lost.
     pub fn mirror_rings(&self) -> Result<(), StoreError> {
-        self.database.durable().wait_for_proof();
+        self.database.integrity().wait_for_proof();
         if !self.is_whole()? {
             return Ok(());
         }
@@ -202,7 +202,7 @@ impl Store {
     /// `purpose` decides whether the file may use the reserve, as for the rows that are committed after it.
     fn write_mirror(&self, mirror: &RingMirror, purpose: Purpose) -> Result<(), StoreError> {
         // A ring of damaged rows must not replace a good mirror.
-        self.database.durable().check_writable()?;
+        self.database.integrity().check_writable()?;
         let path = self.layout.ring(&mirror.registry);
         let mut mirror = mirror.clone();
         if !self.is_whole()?

@@ -7,6 +7,7 @@ use std::ops::Bound;
 use azure_emulator_core::disk_space::Purpose;
 use azure_emulator_core::durable::RowBytes;
 
+use super::integrity::RowIntegrity;
 use crate::store::error::StoreError;
 
 /// Rows with their keys, in the order of the keys.
@@ -20,7 +21,9 @@ pub(in crate::store) type Still<'a> = Box<dyn fmt::Debug + 'a>;
 pub(in crate::store) type Body<'a> = dyn FnMut(&dyn RowView) -> Result<(), StoreError> + 'a;
 
 /// An engine of rows. A tree is named by its number, a row by its key in the tree. All methods block.
-pub(in crate::store) trait RowEngine: fmt::Debug + Send + Sync {
+pub(in crate::store) trait RowEngine:
+    RowIntegrity + fmt::Debug + Send + Sync
+{
     /// The value of a row.
     fn get(&self, tree: u8, key: &[u8]) -> io::Result<Option<RowBytes>>;
 

@@ -3,11 +3,13 @@
 use std::io;
 use std::ops::Bound;
 use std::sync::Arc;
+use std::time::Duration;
 
 use azure_emulator_core::disk_space::Purpose;
-use azure_emulator_core::durable::{self, RowBytes};
+use azure_emulator_core::durable::{self, Check, Listener, Notice, RowBytes};
 
 use super::engine::{Body, RowEngine, RowView, RowWriter, ScannedRows, Still};
+use super::integrity::RowIntegrity;
 use crate::store::error::StoreError;
 
 /// The rows of a data folder. Its transactions never conflict, because there is one writer at a time.
@@ -51,6 +53,52 @@ impl RowEngine for JournalRows {
 
     fn commit(&self) -> io::Result<()> {
         self.0.commit()
+    }
+}
+
+impl RowIntegrity for JournalRows {
+    fn is_proven(&self) -> bool {
+        self.0.proof().is_complete()
+    }
+
+    fn wait_for_proof(&self) -> bool {
+        self.0.wait_for_proof().is_complete()
+    }
+
+    fn set_proof_timeout(&self, limit: Duration) {
+        self.0.set_proof_timeout(limit);
+    }
+
+    fn stop_soon(&self) {
+        self.0.stop_soon();
+    }
+
+    fn are_complete(&self) -> bool {
+        self.0.are_complete()
+    }
+
+    fn has_loss(&self) -> io::Result<bool> {
+        self.0.has_loss()
+    }
+
+    fn loss_is_settled(&self) -> io::Result<()> {
+        self.0.loss_is_settled()
+    }
+
+    fn check_writable(&self) -> io::Result<()> {
+        self.0.check_writable()
+    }
+
+    fn check(&self) -> io::Result<Check> {
+        self.0.check(&mut |_| ())
+    }
+
+    fn note(&self, notice: Notice) {
+        self.0.note(notice);
+    }
+
+    fn listen(&self, listener: Listener) {
+        self.0.listen(listener);
     }
 }
 

@@ -8,6 +8,7 @@
 //! | [`RowEngine`] | reads rows, scans them, and runs transactions, again if necessary |
 //! | [`RowWriter`] | the exclusive right to write, for changes that scan rows first |
 //! | [`RowView`] | the rows as a transaction sees them |
+//! | [`RowIntegrity`] | whether the rows are right and complete: their proof, losses, check and notices |
 //! | [`JournalRows`] | the engine of a data folder, the only one today: the journal is the truth, sled an index |
 //!
 //! # A transaction can run again
@@ -23,11 +24,11 @@
 //! mounts and uploads need none of it. An engine of several processes needs a lock that all of them know: shared for
 //! [`RowEngine::transact`], exclusive for [`RowEngine::writer`].
 //!
-//! # What belongs to the journal only
+//! # Rows that can be damaged
 //!
-//! The proof of the index, its notices, its repair and the reserve for a full disk exist because a data folder can be
-//! damaged. They are reached through `Database::durable`, not through the trait. A second engine has none of them: its rows
-//! are always proven, and nothing is in its quarantine.
+//! The rows of a data folder can be damaged, so they are proven, and a loss of rows is remembered. Each engine answers the
+//! questions about that ([`RowIntegrity`]); an engine of a service that keeps its rows right is always proven and complete. The
+//! repair of a folder (`store/repair.rs`) is no part of the trait: it reads the files of a folder that no store has open.
 //!
 //! # How an engine is chosen
 //!
@@ -35,6 +36,7 @@
 //! beside the work of any engine.
 
 mod engine;
+mod integrity;
 mod journal;
 #[cfg(test)]
 mod retrying;
@@ -42,6 +44,7 @@ mod retrying;
 mod tests;
 
 pub(super) use self::engine::{Body, RowEngine, RowView, RowWriter, Still};
+pub(super) use self::integrity::RowIntegrity;
 pub(super) use self::journal::JournalRows;
 #[cfg(test)]
 pub(super) use self::retrying::Retrying;

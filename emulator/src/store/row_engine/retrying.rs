@@ -2,11 +2,13 @@
 
 use std::io;
 use std::ops::Bound;
+use std::time::Duration;
 
 use azure_emulator_core::disk_space::Purpose;
-use azure_emulator_core::durable::RowBytes;
+use azure_emulator_core::durable::{Check, Listener, Notice, RowBytes};
 
 use super::engine::{Body, RowEngine, RowView, RowWriter, ScannedRows, Still};
+use super::integrity::RowIntegrity;
 use crate::store::error::StoreError;
 
 /// Runs the body of each transaction twice and discards the first run. So every test shows that the bodies can be repeated.
@@ -61,6 +63,52 @@ impl<E: RowEngine> RowEngine for Retrying<E> {
 
     fn commit(&self) -> io::Result<()> {
         self.0.commit()
+    }
+}
+
+impl<E: RowIntegrity> RowIntegrity for Retrying<E> {
+    fn is_proven(&self) -> bool {
+        self.0.is_proven()
+    }
+
+    fn wait_for_proof(&self) -> bool {
+        self.0.wait_for_proof()
+    }
+
+    fn set_proof_timeout(&self, limit: Duration) {
+        self.0.set_proof_timeout(limit);
+    }
+
+    fn stop_soon(&self) {
+        self.0.stop_soon();
+    }
+
+    fn are_complete(&self) -> bool {
+        self.0.are_complete()
+    }
+
+    fn has_loss(&self) -> io::Result<bool> {
+        self.0.has_loss()
+    }
+
+    fn loss_is_settled(&self) -> io::Result<()> {
+        self.0.loss_is_settled()
+    }
+
+    fn check_writable(&self) -> io::Result<()> {
+        self.0.check_writable()
+    }
+
+    fn check(&self) -> io::Result<Check> {
+        self.0.check()
+    }
+
+    fn note(&self, notice: Notice) {
+        self.0.note(notice);
+    }
+
+    fn listen(&self, listener: Listener) {
+        self.0.listen(listener);
     }
 }
 

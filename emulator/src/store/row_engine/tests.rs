@@ -2,11 +2,12 @@
 
 use std::cell::Cell;
 use std::ops::Bound;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Barrier, mpsc};
+use std::time::Duration;
 
 use azure_emulator_core::disk_space::Purpose;
-use azure_emulator_core::durable::Durability;
+use azure_emulator_core::durable::{Durability, Notice};
 
 use super::engine::ScannedRows;
 use super::{RowEngine, RowView};
@@ -32,6 +33,9 @@ fn conforms(engine: &dyn RowEngine) {
     rows_are_scanned_in_the_order_of_their_keys(engine);
     the_right_to_write_is_exclusive(engine);
     no_row_changes_while_the_rows_are_held_still(engine);
+    rows_without_damage_are_proven_and_complete(engine);
+    a_listener_gets_the_earlier_and_the_later_notices(engine);
+    proven_rows_can_be_written_until_the_end(engine);
 }
 
 fn a_transaction_reads_its_own_changes_and_applies_all_of_them(engine: &dyn RowEngine) {
@@ -139,4 +143,40 @@ fn no_row_changes_while_the_rows_are_held_still(engine: &dyn RowEngine) {
     });
 
     assert!(engine.has(OTHER, b"still").unwrap());
+}
+
+fn rows_without_damage_are_proven_and_complete(engine: &dyn RowEngine) {
+    engine.set_proof_timeout(Duration::from_mins(1));
+    assert!(engine.wait_for_proof() && engine.is_proven());
+    assert!(engine.are_complete());
+    assert!(!engine.has_loss().unwrap());
+    engine.loss_is_settled().unwrap();
+    engine.check_writable().unwrap();
+
+    let check = engine.check().unwrap();
+
+    assert!(check.index_is_right && check.damaged.is_empty(), "{check:?}");
+}
+
+fn a_listener_gets_the_earlier_and_the_later_notices(engine: &dyn RowEngine) {
+    let notice = |files| Notice::Quarantined { files };
+    let (sender, received) = mpsc::channel();
+    engine.note(notice(1));
+
+    engine.listen(Box::new(move |notice| sender.send(notice.clone()).unwrap()));
+    engine.note(notice(2));
+
+    assert_eq!(received.try_iter().collect::<Vec<_>>(), [notice(1), notice(2)]);
+}
+
+fn proven_rows_can_be_written_until_the_end(engine: &dyn RowEngine) {
+    engine.stop_soon();
+
+    let last = &mut |view: &dyn RowView| -> Result<(), StoreError> {
+        view.put(TREE, b"last".to_vec(), Vec::new());
+        Ok(())
+    };
+    engine.transact(Purpose::Rows, last).unwrap();
+
+    assert!(engine.has(TREE, b"last").unwrap());
 }

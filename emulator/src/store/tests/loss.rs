@@ -127,7 +127,7 @@ fn a_mirror_replaced_while_rows_may_be_lost_keeps_the_data_keys_of_the_lost_ring
 fn a_mirror_is_not_replaced_when_the_rows_cannot_be_written() {
     let test = TestStore::new();
     let rings = vec![ring(4, &[LOST_KEY, DATA_KEY])];
-    test.store.database.durable().simulate_index_failure();
+    test.store.database.journal().simulate_index_failure();
     assert!(test.try_put("app", &manifest("sha256:m", &[])).is_err());
     write_mirror(&test, RegistryName::LOCAL, rings.clone());
 
@@ -175,7 +175,7 @@ fn a_blob_whose_row_is_only_in_the_journal_is_intact_after_a_restart() {
     file.write_all(b"sha256:a").unwrap();
     let blob = object(upload.file, "sha256:a", 1);
 
-    test.store.database.durable().simulate_index_failure();
+    test.store.database.journal().simulate_index_failure();
     let failed = test.publish("app", "sha256:a", &upload, &blob, file);
     let test = test.reopened();
 
@@ -190,7 +190,7 @@ fn a_manifest_whose_row_is_only_in_the_journal_is_intact_after_a_restart() {
     let test = TestStore::new();
     let new = Manifest { tag: Some("v1".to_owned()), ..manifest("sha256:m", &[]) };
 
-    test.store.database.durable().simulate_index_failure();
+    test.store.database.journal().simulate_index_failure();
     let failed = test.try_put("app", &new);
     let test = test.reopened();
 

@@ -74,7 +74,7 @@ fn every_row_is_migrated_and_the_old_rows_stay_and_a_notice_says_so() {
     assert!(expected.len() > 100);
     assert!(rows(&store) == expected);
     assert!(files(&path.join("rows")) == before);
-    let notices = store.database.durable().notices();
+    let notices = store.database.journal().notices();
     assert!(notices.contains(&Notice::Migrated { kept: path.join("rows") }), "{notices:?}");
     // A program of format 1 refuses any other number in this field.
     let marker = fs::read(path.join("sealyard.json")).unwrap();
@@ -100,7 +100,7 @@ fn the_old_rows_are_deleted_by_the_first_clean_stop_after_files_without_a_row_ar
     assert_eq!(fs::read(path.join("quarantine").join(orphan)).unwrap(), b"sealed");
     let store = open(&path).unwrap();
     assert!(rows(&store) == expected);
-    assert_eq!(store.database.durable().notices(), []);
+    assert_eq!(store.database.journal().notices(), []);
 }
 
 #[test]
@@ -151,7 +151,7 @@ fn a_migration_killed_at_any_step_is_completed_by_the_next_start() {
 
         assert!(rows(&store) == expected, "step {step}");
         assert!(!at.join("rows.reading").exists() && !at.join("journal.new").exists());
-        assert!(store.database.durable().has_loss().unwrap());
+        assert!(store.database.integrity().has_loss().unwrap());
     }
 }
 
@@ -219,7 +219,7 @@ fn a_folder_of_format_1_with_a_damaged_marker_is_migrated_and_a_notice_says_so()
     let store = open(&path).unwrap();
 
     assert!(rows(&store) == expected);
-    let notices = store.database.durable().notices();
+    let notices = store.database.journal().notices();
     let file = path.join("sealyard.json");
     assert!(notices.contains(&Notice::MarkerMissing { file }), "{notices:?}");
 }

@@ -81,7 +81,7 @@ fn a_missing_or_damaged_marker_is_written_again_and_reported() {
         let store = &test.store;
         assert!(test.blob("app", "sha256:a").is_some());
         assert_eq!(fs_err::read(&marker).unwrap(), whole);
-        let notices = store.database.durable().notices();
+        let notices = store.database.journal().notices();
         let is_named = |notice: &Notice| notice.to_string().contains("sealyard.json was missing");
         assert!(notices.iter().any(is_named), "{notices:?}");
     }
@@ -171,8 +171,8 @@ fn a_repair_of_whole_rows_writes_a_damaged_marker_again_and_nothing_else() {
     assert_eq!(applied, None);
     assert_eq!(fs_err::read(&marker).unwrap(), whole);
     let store = Store::open(&path, Durability::Relaxed).unwrap();
-    assert_eq!(store.database.durable().notices(), []);
-    assert!(store.database.durable().are_complete());
+    assert_eq!(store.database.journal().notices(), []);
+    assert!(store.database.integrity().are_complete());
     drop((store, folder));
 }
 

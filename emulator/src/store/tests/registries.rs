@@ -174,7 +174,7 @@ const RECORD_LIMIT: usize = 32 << 10;
 #[test]
 fn a_registry_whose_rows_do_not_fit_into_one_record_of_the_journal_is_deleted() {
     let test = full();
-    test.store.database.durable().simulate_record_limit(4 * RECORD_LIMIT);
+    test.store.database.journal().simulate_record_limit(4 * RECORD_LIMIT);
 
     assert!(test.store.begin_leaving(&REGISTRY).unwrap());
     test.store.empty_leaving(&REGISTRY).unwrap();
@@ -195,7 +195,7 @@ fn a_registry_whose_rows_do_not_fit_into_one_record_of_the_journal_is_reset_unde
         damage: None,
     };
     test.store.begin_intent(&intent, Purpose::Removal).unwrap();
-    test.store.database.durable().simulate_record_limit(RECORD_LIMIT);
+    test.store.database.journal().simulate_record_limit(RECORD_LIMIT);
     let new = RingRow { generation: 5, head: vec![5], entries: vec![([8; 16], vec![1])] };
 
     test.store.begin_registry_again(&REGISTRY, &new, &End::Forget(intent.id)).unwrap();
@@ -217,7 +217,7 @@ fn a_reset_unlinks_all_files_before_it_removes_the_rows_of_content() {
     for limit in (1..100).map(|step| step * (2 << 10)) {
         let test = full();
         let rows = test.store.all_objects(&REGISTRY).count();
-        test.store.database.durable().simulate_record_limit(limit);
+        test.store.database.journal().simulate_record_limit(limit);
 
         let reset = test.store.begin_registry_again(&REGISTRY, &new, &End::Nothing);
 
@@ -246,7 +246,7 @@ fn an_interrupted_reset_keeps_its_intent_and_repeating_it_completes_the_work() {
     };
     test.store.begin_intent(&intent, Purpose::Removal).unwrap();
     // The new ring fits, and the first batch of rows does not.
-    test.store.database.durable().simulate_record_limit(2 << 10);
+    test.store.database.journal().simulate_record_limit(2 << 10);
     let new = RingRow { generation: 5, head: vec![5], entries: vec![([8; 16], vec![1])] };
     let end = End::Forget(intent.id);
     let cut = test.store.begin_registry_again(&REGISTRY, &new, &end).unwrap_err();
