@@ -83,7 +83,7 @@ impl App {
 
     /// Deletes the revocation records of each registry that is deleted: the control plane also deletes registries, and
     /// groups of them. Runs until `stop`; the caller spawns it.
-    pub async fn forget_what_goes(self, stop: CancellationToken) {
+    pub async fn remove_records_of_deleted_registries(self, stop: CancellationToken) {
         let mut changes = self.registries.changes();
         loop {
             tokio::select! {

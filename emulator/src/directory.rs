@@ -27,12 +27,12 @@ impl EmbeddedDirectory {
 
 impl Directory for EmbeddedDirectory {
     fn verify_token(&self, token: &str) -> Result<VerifiedPrincipal, String> {
-        let found = self.0.of_token(token, is_audience).map_err(|refused| refused.to_string())?;
+        let found = self.0.by_token(token, is_audience).map_err(|refused| refused.to_string())?;
         Ok(verified_principal(&found))
     }
 
     fn verify_secret(&self, client_id: &str, secret: &str) -> Option<VerifiedPrincipal> {
-        self.0.of_secret(client_id, secret).map(|found| verified_principal(&found))
+        self.0.by_secret(client_id, secret).map(|found| verified_principal(&found))
     }
 
     fn has(&self, principal: &VerifiedPrincipal) -> bool {

@@ -86,9 +86,9 @@ pub use mock_keyvault;
 
 pub use self::admin::{
     AdminError, CollectRequest, CollectedReport, CreateRegistry, CreatedRegistry, ErrorReport,
-    EventReport, FaultList, FeatureStatus, IdentityReport, KeptReport, KeyOperation, KeyReply,
-    KeyReport, KeyRequest, Policies, Policy, PrincipalReport, RegistryDetails, RegistryReport,
-    RestoreReply, RevokeReply, RotationReport, VerifyRequest,
+    EventReport, FaultList, FeatureStatus, IdentityReport, KeyOperation, KeyReply, KeyReport,
+    KeyRequest, Policies, Policy, PrincipalReport, RegistryDetails, RegistryReport, RestoreReply,
+    RetainedReport, RevokeReply, RotationReport, VerifyRequest,
 };
 #[cfg(feature = "command-line")]
 #[doc(hidden)]

@@ -125,7 +125,7 @@ impl Platform for LocalPlatform {
                         }
                         IdentityOf::Registry(id) => (PrincipalKind::SystemAssignedIdentity, id),
                     };
-                    return owner.managed_identity(kind, &id).await.map_err(of_owner);
+                    return owner.managed_identity(kind, &id).await.map_err(from_vault);
                 }
             };
             let new = match of {
@@ -134,7 +134,8 @@ impl Platform for LocalPlatform {
                 }
                 IdentityOf::Registry(id) => NewPrincipal::system_assigned_identity(&id),
             };
-            let made = manager.managed_identity(new.map_err(failed)?).await.map_err(of_vault)?;
+            let made =
+                manager.managed_identity(new.map_err(failed)?).await.map_err(from_manager)?;
             Ok(Principal {
                 client_id: made.client_id().to_owned(),
                 principal_id: made.object_id().to_owned(),
@@ -150,10 +151,10 @@ impl Platform for LocalPlatform {
         async move {
             match self.authority()? {
                 Authority::Embedded(manager) => {
-                    manager.remove_principal(client_id).await.map_err(of_vault)?;
+                    manager.remove_principal(client_id).await.map_err(from_manager)?;
                 }
                 Authority::Owner(owner) => {
-                    owner.remove_principal(client_id).await.map_err(of_owner)?;
+                    owner.remove_principal(client_id).await.map_err(from_vault)?;
                 }
             }
             let mut clients = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
@@ -163,17 +164,17 @@ impl Platform for LocalPlatform {
         .boxed()
     }
 
-    fn forget_roles<'a>(
+    fn remove_roles<'a>(
         &'a self,
         resource_id: &'a str,
     ) -> BoxFuture<'a, Result<(), PlatformError>> {
         async move {
             match &self.authority {
                 Some(Authority::Embedded(manager)) => {
-                    manager.forget_roles(resource_id).await.map_err(of_vault)
+                    manager.remove_roles(resource_id).await.map_err(from_manager)
                 }
                 Some(Authority::Owner(owner)) => {
-                    owner.remove_roles(resource_id).await.map_err(of_owner)
+                    owner.remove_roles(resource_id).await.map_err(from_vault)
                 }
                 // An external vault's roles belong to its administrator.
                 None => Ok(()),
@@ -189,10 +190,10 @@ impl Platform for LocalPlatform {
         async move {
             let has = match &self.authority {
                 Some(Authority::Embedded(manager)) => {
-                    manager.has_purge_protection(vault.as_str()).await.map_err(of_vault)?
+                    manager.has_purge_protection(vault.as_str()).await.map_err(from_manager)?
                 }
                 Some(Authority::Owner(owner)) => {
-                    owner.has_purge_protection(vault).await.map_err(of_owner)?
+                    owner.has_purge_protection(vault).await.map_err(from_vault)?
                 }
                 None => return Ok(None),
             };
@@ -212,7 +213,7 @@ impl Platform for LocalPlatform {
                     return Ok(());
                 }
             }
-            owner.ensure_key(key, self.key_size).await.map_err(of_owner)
+            owner.ensure_key(key, self.key_size).await.map_err(from_vault)
         }
         .boxed()
     }
@@ -226,10 +227,10 @@ impl Platform for LocalPlatform {
             let object_id = &principal.principal_id;
             match self.authority()? {
                 Authority::Embedded(manager) => {
-                    manager.allow_encryption(vault.as_str(), object_id).await.map_err(of_vault)
+                    manager.allow_encryption(vault.as_str(), object_id).await.map_err(from_manager)
                 }
                 Authority::Owner(owner) => {
-                    owner.allow_encryption(vault, object_id).await.map_err(of_owner)
+                    owner.allow_encryption(vault, object_id).await.map_err(from_vault)
                 }
             }
         }
@@ -245,10 +246,10 @@ impl Platform for LocalPlatform {
             let object_id = &principal.principal_id;
             match self.authority()? {
                 Authority::Embedded(manager) => {
-                    manager.forget_policy(vault.as_str(), object_id).await.map_err(of_vault)
+                    manager.remove_policy(vault.as_str(), object_id).await.map_err(from_manager)
                 }
                 Authority::Owner(owner) => {
-                    owner.remove_policy(vault, object_id).await.map_err(of_owner)
+                    owner.remove_policy(vault, object_id).await.map_err(from_vault)
                 }
             }
         }
@@ -263,7 +264,7 @@ impl fmt::Debug for LocalPlatform {
 }
 
 /// Converts an error of the embedded vault.
-fn of_vault(error: ManagerError) -> PlatformError {
+fn from_manager(error: ManagerError) -> PlatformError {
     if error.is_disk_full() {
         PlatformError::DiskFull(error.to_string())
     } else if error.is_read_only() {
@@ -274,7 +275,7 @@ fn of_vault(error: ManagerError) -> PlatformError {
 }
 
 /// Converts an error that a vault returned over its protocol.
-fn of_owner(error: VaultError) -> PlatformError {
+fn from_vault(error: VaultError) -> PlatformError {
     if error.is_disk_full() {
         PlatformError::DiskFull(error.to_string())
     } else if error.is_read_only() {

@@ -295,9 +295,9 @@ impl AuditLog {
     pub(crate) fn open(path: &Path, disk_space: Arc<DiskSpace>) -> io::Result<Self> {
         let lines = Lines::open(path, LIMITS, disk_space, Purpose::Audit)?;
         let mut file = File { lines, left: None, missing: 0 };
-        let (requests, asked) = mpsc::channel::<Request>();
+        let (requests, queue) = mpsc::channel::<Request>();
         let thread = std::thread::Builder::new().name("audit".to_owned()).spawn(move || {
-            for Request { line, done } in asked {
+            for Request { line, done } in queue {
                 // Only a call that uses a key waits for the answer.
                 let _ = done.send(file.answer(line));
             }

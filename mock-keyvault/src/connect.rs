@@ -26,9 +26,9 @@ pub(crate) fn answer(app: &App, request: &Request<Body>) -> Response {
         return connect_refusal(StatusCode::BAD_REQUEST, sentence);
     }
     // The target is a host and a port, not a URL (RFC 9110, section 9.3.6).
-    let asked = request.uri().authority().filter(|_| request.uri().scheme().is_none());
-    let asked = asked.map(http::uri::Authority::as_str).unwrap_or_default();
-    let Ok(target) = asked.parse::<Authority>() else {
+    let authority = request.uri().authority().filter(|_| request.uri().scheme().is_none());
+    let authority = authority.map(http::uri::Authority::as_str).unwrap_or_default();
+    let Ok(target) = authority.parse::<Authority>() else {
         let sentence = "CONNECT takes a host and a port, such as local.vault.azure.net:443.";
         return connect_refusal(StatusCode::BAD_REQUEST, sentence);
     };

@@ -166,7 +166,7 @@ impl ApiError {
                 "NotSupported",
                 format!("{what} is part of Azure Key Vault, but this local vault does not serve it"),
             ),
-            Self::Throttled => WireError::of_status(StatusCode::TOO_MANY_REQUESTS),
+            Self::Throttled => WireError::from_status(StatusCode::TOO_MANY_REQUESTS),
         }
     }
 }
@@ -188,7 +188,7 @@ impl WireError {
     }
 
     /// The usual answer with this status, for injected faults. The message of a 429 is recorded; the other messages are guesses.
-    pub(crate) fn of_status(status: StatusCode) -> Self {
+    pub(crate) fn from_status(status: StatusCode) -> Self {
         let (code, message) = match status.as_u16() {
             400 => ("BadParameter", "The request is not valid."),
             401 => ("Unauthorized", "AKV10000: Request is missing a Bearer or PoP token."),
@@ -306,8 +306,8 @@ fn of_vault(error: &VaultError, host: Option<&String>) -> WireError {
         VaultError::Incompatible { key, algorithm, mismatch } => {
             bad(incompatible(&kid(key), algorithm, *mismatch))
         }
-        VaultError::UnsupportedOperations { asked, supported } => {
-            bad(unsupported_operations(asked, supported))
+        VaultError::UnsupportedOperations { requested, supported } => {
+            bad(unsupported_operations(requested, supported))
         }
         VaultError::DigestLength { parameter, len, algorithm, needs } => bad(format!(
             "Invalid length of '{parameter}': {len} bytes. {algorithm} requires {needs} bytes, encoded with base64url."
@@ -413,13 +413,13 @@ fn incompatible(kid: &str, algorithm: &str, mismatch: AlgorithmMismatch) -> Stri
     }
 }
 
-fn unsupported_operations(asked: &[String], supported: &[KeyOperation]) -> String {
-    let asked: Vec<String> = asked.iter().map(|name| format!("\"{name}\"")).collect();
+fn unsupported_operations(requested: &[String], supported: &[KeyOperation]) -> String {
+    let requested: Vec<String> = requested.iter().map(|name| format!("\"{name}\"")).collect();
     let supported: Vec<String> =
         supported.iter().map(|operation| format!("\"{}\"", operation.permission())).collect();
     format!(
         "Unsupported key operation(s): {}. Supported values are {}.",
-        asked.join(", "),
+        requested.join(", "),
         supported.join(", ")
     )
 }

@@ -105,7 +105,7 @@ fn refusal(class: &str, status: StatusCode, retry_after: Option<u64>) -> Respons
         let message = "A fault that was asked for.";
         (status, axum::Json(json!({"error": error, "error_description": message}))).into_response()
     } else {
-        WireError::of_status(status).into_response()
+        WireError::from_status(status).into_response()
     };
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());

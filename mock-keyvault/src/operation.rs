@@ -260,7 +260,7 @@ pub(crate) fn match_path(method: &Method, path: &str) -> Result<PathMatch, ApiEr
         ),
         ["keys", key, third] => {
             let third_lower = third.to_ascii_lowercase();
-            match (of_key(&third_lower), of_version(&third_lower)) {
+            match (key_operations(&third_lower), version_operation(&third_lower)) {
                 (Some(operations), _) => named(operations, Some(key), None),
                 (None, Some(operation)) => named(&[operation], Some(key), None),
                 (None, None) => named(
@@ -270,7 +270,7 @@ pub(crate) fn match_path(method: &Method, path: &str) -> Result<PathMatch, ApiEr
                 ),
             }
         }
-        ["keys", key, version, last] => match of_version(&last.to_ascii_lowercase()) {
+        ["keys", key, version, last] => match version_operation(&last.to_ascii_lowercase()) {
             Some(operation) => named(&[operation], Some(key), Some(version)),
             None => Err(not_found()),
         },
@@ -305,7 +305,7 @@ pub(crate) fn match_path(method: &Method, path: &str) -> Result<PathMatch, ApiEr
 }
 
 /// Operations whose name takes the place of a version.
-fn of_key(last: &str) -> Option<&'static [(Method, Operation)]> {
+fn key_operations(last: &str) -> Option<&'static [(Method, Operation)]> {
     match last {
         "create" => Some(&[(Method::POST, Operation::CreateKey)]),
         "rotate" => Some(&[(Method::POST, Operation::RotateKey)]),
@@ -320,7 +320,7 @@ fn of_key(last: &str) -> Option<&'static [(Method, Operation)]> {
 }
 
 /// Operations on a version, whose name comes last.
-fn of_version(last: &str) -> Option<(Method, Operation)> {
+fn version_operation(last: &str) -> Option<(Method, Operation)> {
     match last {
         "wrapkey" => Some((Method::POST, Operation::WrapKey)),
         "unwrapkey" => Some((Method::POST, Operation::UnwrapKey)),

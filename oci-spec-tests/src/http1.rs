@@ -64,12 +64,12 @@ impl<'a> Request<'a> {
     }
 
     pub(crate) async fn send(self) -> Result<Answer, Failure> {
-        let asked = format!("{} {}", self.method, self.target);
+        let request = format!("{} {}", self.method, self.target);
         match tokio::time::timeout(TIME_LIMIT, self.exchange()).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(failure)) => Err(Failure::new(format!("{asked}: {failure}"))),
+            Ok(Err(failure)) => Err(Failure::new(format!("{request}: {failure}"))),
             Err(_) => Err(Failure::new(format!(
-                "{asked}: no answer within {} seconds",
+                "{request}: no answer within {} seconds",
                 TIME_LIMIT.as_secs()
             ))),
         }
@@ -126,8 +126,8 @@ impl<'a> Request<'a> {
         let (head, body) = response.into_parts();
         let (body, is_whole) = read(body).await;
         driver.abort();
-        let asked = format!("{} {target}", self.method);
-        Ok(Answer { asked, status: head.status, headers: head.headers, body, is_whole })
+        let request = format!("{} {target}", self.method);
+        Ok(Answer { request, status: head.status, headers: head.headers, body, is_whole })
     }
 }
 
@@ -145,7 +145,7 @@ async fn read(mut body: hyper::body::Incoming) -> (Bytes, bool) {
 
 /// The answer of the registry.
 pub(crate) struct Answer {
-    asked: String,
+    request: String,
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
@@ -242,7 +242,11 @@ impl Answer {
             Err(_) => format!(" ({} bytes)", self.body.len()),
         };
         let cut = if self.is_whole { "" } else { " (and the body is incomplete)" };
-        Failure::new(format!("{what}; {} answered {}{body}{cut}", self.asked, self.status.as_u16()))
+        Failure::new(format!(
+            "{what}; {} answered {}{body}{cut}",
+            self.request,
+            self.status.as_u16()
+        ))
     }
 }
 

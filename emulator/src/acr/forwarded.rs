@@ -127,7 +127,7 @@ mod tests {
     }
 
     /// The forwarded address that a route sees for a request from `peer`, whose headers name another one.
-    async fn told(peer: Option<&str>) -> Option<Forwarded> {
+    async fn forwarded_for(peer: Option<&str>) -> Option<Forwarded> {
         let routes = Router::new().fallback(async |request: Request| {
             Json(request.extensions().get::<Forwarded>().map(|said| said.host.clone()))
         });
@@ -149,10 +149,10 @@ mod tests {
         let said = Forwarded { scheme: None, host: Some("registry.example".to_owned()) };
 
         for peer in ["127.0.0.1:9", "10.1.2.3:9", "[::ffff:10.1.2.3]:9"] {
-            assert_eq!(told(Some(peer)).await, Some(said.clone()), "{peer}");
+            assert_eq!(forwarded_for(Some(peer)).await, Some(said.clone()), "{peer}");
         }
         for peer in [Some("10.2.0.1:9"), Some("203.0.113.9:9"), Some("[2001:db8::1]:9"), None] {
-            assert_eq!(told(peer).await, None, "{peer:?}");
+            assert_eq!(forwarded_for(peer).await, None, "{peer:?}");
         }
     }
 

@@ -32,12 +32,12 @@ pub struct AuditReport {
 /// `GET /_sealyard/audit?last=N`.
 pub(super) async fn newest(
     State(app): State<App>,
-    asked: Result<Query<AuditQuery>, QueryRejection>,
+    query: Result<Query<AuditQuery>, QueryRejection>,
 ) -> Result<Json<AuditReport>, AdminError> {
-    let Query(asked) = asked?;
-    let name = asked.registry.as_deref().unwrap_or("local");
+    let Query(query) = query?;
+    let name = query.registry.as_deref().unwrap_or("local");
     let registry = find(&app, name)?;
-    let last = asked.last.unwrap_or(DEFAULT_LAST).min(MAX_LAST);
+    let last = query.last.unwrap_or(DEFAULT_LAST).min(MAX_LAST);
     let uses = registry.key_uses(last).await?;
     let key_uses = uses.iter().map(serde_json::to_value).collect::<Result<_, _>>();
     key_uses.map(|key_uses| Json(AuditReport { key_uses })).map_err(|error| {

@@ -11,7 +11,7 @@ use super::error::AdminError;
 use super::find::find;
 use super::json_body::{JsonBody, RequestBody};
 use crate::app::App;
-use crate::registry::{CollectOptions, Collection, KeptBack};
+use crate::registry::{CollectOptions, Collection, RetainedContent};
 
 /// The body of `POST /_sealyard/registries/NAME/gc`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ pub struct CollectRequest {
     pub untagged: bool,
 }
 
-/// The removed content, and the garbage that was kept for now.
+/// The removed content, and the garbage that was retained for now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CollectedReport {
     /// Uploads that no client continued.
@@ -48,15 +48,15 @@ pub struct CollectedReport {
     pub bytes: u64,
     /// Files without a row.
     pub orphans: u64,
-    /// Garbage that was kept, because it is too new or a client used it within the last minute.
-    #[serde(default)]
-    pub kept: KeptReport,
+    /// Garbage that was retained, because it is too new or a client used it within the last minute.
+    #[serde(default, rename = "kept")]
+    pub retained: RetainedReport,
 }
 
-/// The garbage that a collection kept for now.
+/// The garbage that a collection retained for now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct KeptReport {
+pub struct RetainedReport {
     /// Uploads.
     pub uploads: u64,
     /// Bytes on the disk that they use.
@@ -118,7 +118,7 @@ pub(crate) async fn collect_garbage(
 
 impl From<Collection> for CollectedReport {
     fn from(collection: Collection) -> Self {
-        let Collection { removed, kept } = collection;
+        let Collection { removed, retained } = collection;
         Self {
             uploads: removed.uploads,
             upload_bytes: removed.upload_bytes,
@@ -127,21 +127,21 @@ impl From<Collection> for CollectedReport {
             blobs: removed.blobs,
             bytes: removed.bytes,
             orphans: removed.orphans,
-            kept: kept.into(),
+            retained: retained.into(),
         }
     }
 }
 
-impl From<KeptBack> for KeptReport {
-    fn from(kept: KeptBack) -> Self {
+impl From<RetainedContent> for RetainedReport {
+    fn from(retained: RetainedContent) -> Self {
         let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).ok();
         Self {
-            uploads: kept.uploads,
-            upload_bytes: kept.upload_bytes,
-            manifests: kept.manifests,
-            blobs: kept.blobs,
-            first_due: kept.due.and_then(|(first, _)| at(first)),
-            last_due: kept.due.and_then(|(_, last)| at(last)),
+            uploads: retained.uploads,
+            upload_bytes: retained.upload_bytes,
+            manifests: retained.manifests,
+            blobs: retained.blobs,
+            first_due: retained.due.and_then(|(first, _)| at(first)),
+            last_due: retained.due.and_then(|(_, last)| at(last)),
         }
     }
 }

@@ -93,15 +93,15 @@ pub struct EventReport {
 pub(super) async fn events(
     State(app): State<App>,
     headers: HeaderMap,
-    asked: Result<Query<EventQuery>, QueryRejection>,
+    query: Result<Query<EventQuery>, QueryRejection>,
 ) -> Result<Response, AdminError> {
-    let Query(asked) = asked?;
-    let only = asked.registry.as_deref().map(|name| find(&app, name)).transpose()?;
+    let Query(query) = query?;
+    let only = query.registry.as_deref().map(|name| find(&app, name)).transpose()?;
     let only = only.map(|registry| registry.name().to_owned());
     let header = |name| headers.get(name).and_then(|value| value.to_str().ok());
     if header(header::ACCEPT.as_str()).is_some_and(|accepted| accepted.contains("application/json"))
     {
-        let last = asked.last.unwrap_or(DEFAULT_LAST);
+        let last = query.last.unwrap_or(DEFAULT_LAST);
         let events = newest(&app, only.as_deref(), last).await;
         return Ok(Json(EventList { events }).into_response());
     }
@@ -134,8 +134,8 @@ fn frames(
     only: Option<String>,
 ) -> impl Stream<Item = Result<Frame, Infallible>> + use<> {
     let stream = app.events.after(after);
-    let kept = stream.kept.iter().filter(|event| is_of(event, only.as_deref()));
-    let kept: Vec<_> = kept.map(|event| Ok(frame(&app, event))).collect();
+    let retained = stream.retained.iter().filter(|event| is_of(event, only.as_deref()));
+    let retained: Vec<_> = retained.map(|event| Ok(frame(&app, event))).collect();
     // While a client listens, a vault that reports no changes is asked.
     let listening = app.state_watch.listen();
     let begin = (app, stream.live, only, listening);
@@ -152,7 +152,7 @@ fn frames(
         };
         Some((Ok(frame), (app, live, only, listening)))
     });
-    stream::iter(kept).chain(live)
+    stream::iter(retained).chain(live)
 }
 
 fn is_of(event: &Event, only: Option<&str>) -> bool {

@@ -103,11 +103,11 @@ pub(crate) async fn create_identity(
 pub(super) async fn delete(
     State(app): State<App>,
     Path(name): Path<String>,
-    asked: Result<Query<DeleteIdentity>, QueryRejection>,
+    query: Result<Query<DeleteIdentity>, QueryRejection>,
 ) -> Result<StatusCode, AdminError> {
-    let Query(asked) = asked?;
-    let resource = resource(&name, asked.resource_group.as_deref())?;
-    app.registries.delete_identity(&resource, asked.force).await?;
+    let Query(query) = query?;
+    let resource = resource(&name, query.resource_group.as_deref())?;
+    app.registries.delete_identity(&resource, query.force).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

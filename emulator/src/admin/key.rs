@@ -46,10 +46,10 @@ struct KeySelection<'a> {
 pub(super) async fn list(
     State(app): State<App>,
     Path(name): Path<String>,
-    asked: Result<Query<KeyQuery>, QueryRejection>,
+    query: Result<Query<KeyQuery>, QueryRejection>,
 ) -> Result<Json<KeyList>, AdminError> {
-    let Query(asked) = asked?;
-    let chosen = KeySelection::new(&app, &name, asked.vault.as_deref(), asked.key.as_deref())?;
+    let Query(query) = query?;
+    let chosen = KeySelection::new(&app, &name, query.vault.as_deref(), query.key.as_deref())?;
     let versions = chosen.versions().await?.into_iter().map(|info| KeyVersionReport {
         version: info.id.version().map(ToString::to_string).unwrap_or_default(),
         enabled: info.enabled,
@@ -125,7 +125,7 @@ impl<'a> KeySelection<'a> {
     }
 
     async fn versions(&self) -> Result<Vec<KeyVersionInfo>, AdminError> {
-        self.told(self.owner.list_versions(&self.key).await).await
+        self.checked(self.owner.list_versions(&self.key).await).await
     }
 
     /// The changed key, and the rotation if there was one.
@@ -134,22 +134,22 @@ impl<'a> KeySelection<'a> {
             KeyOperation::NewVersion => {
                 // The vault creates a key of any name, so without this check a mistyped name would create a key.
                 self.versions().await?;
-                let made = self.told(self.owner.create_version(&self.key).await).await?;
+                let made = self.checked(self.owner.create_version(&self.key).await).await?;
                 Ok((made, None))
             }
             KeyOperation::Rotate => self.rotate(request.wait).await,
             KeyOperation::Disable | KeyOperation::Enable => {
                 let version = self.version(request.version.as_deref()).await?;
                 let enabled = request.operation == KeyOperation::Enable;
-                self.told(self.owner.set_enabled(&version, enabled).await).await?;
+                self.checked(self.owner.set_enabled(&version, enabled).await).await?;
                 Ok((version, None))
             }
             KeyOperation::Delete => {
-                self.told(self.owner.delete(&self.key).await).await?;
+                self.checked(self.owner.delete(&self.key).await).await?;
                 Ok((self.key.clone(), None))
             }
             KeyOperation::Recover => {
-                self.told(self.owner.recover(&self.key).await).await?;
+                self.checked(self.owner.recover(&self.key).await).await?;
                 Ok((self.key.clone(), None))
             }
         }
@@ -157,9 +157,9 @@ impl<'a> KeySelection<'a> {
 
     /// The error for the vault's answer. For the registry's own key it contains the cause that the registry sees, so that the
     /// caller can name the repair.
-    async fn told<T>(&self, answer: Result<T, VaultError>) -> Result<T, AdminError> {
+    async fn checked<T>(&self, answer: Result<T, VaultError>) -> Result<T, AdminError> {
         let error = match answer {
-            Ok(told) => return Ok(told),
+            Ok(done) => return Ok(done),
             Err(error) => error,
         };
         let message = format!("the vault did not make the change: {}", with_causes(&error));
@@ -179,7 +179,7 @@ impl<'a> KeySelection<'a> {
                 self.key
             )));
         }
-        let made = self.told(self.owner.create_version(&self.key).await).await?;
+        let made = self.checked(self.owner.create_version(&self.key).await).await?;
         // A registry with a fixed version gets the next fixed version; it does not begin to rotate automatically.
         let key = (!self.registry.key_ring().describe().automatic).then(|| made.clone());
         let registries = self.registries.clone();

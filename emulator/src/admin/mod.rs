@@ -41,7 +41,7 @@ mod tests;
 #[cfg(test)]
 pub use self::access::{AccessRequest, TokenRequest};
 pub(crate) use self::content::collect_garbage;
-pub use self::content::{CollectRequest, CollectedReport, KeptReport};
+pub use self::content::{CollectRequest, CollectedReport, RetainedReport};
 #[cfg(test)]
 pub use self::diagnosis::IdentityDiagnosis;
 pub(crate) use self::endpoints_file::EndpointsFile;

@@ -83,10 +83,10 @@ async fn tell(
     request: VerifyRequest,
     sender: &mpsc::Sender<Bytes>,
 ) {
-    let mut told = app.clock.elapsed();
+    let mut last_progress = app.clock.elapsed();
     let progress = |sum: &Verified| {
-        if app.clock.elapsed().saturating_sub(told) >= PROGRESS_EVERY {
-            told = app.clock.elapsed();
+        if app.clock.elapsed().saturating_sub(last_progress) >= PROGRESS_EVERY {
+            last_progress = app.clock.elapsed();
             let line = VerifyLine::Progress {
                 blobs: sum.blobs,
                 manifests: sum.manifests,

@@ -57,8 +57,8 @@ const ALL: &[(&str, &str, &str)] = &[
 ];
 
 /// Whether Azure has this location.
-pub(super) fn is_known(asked: &Location) -> bool {
-    ALL.iter().any(|(name, ..)| *name == asked.as_str())
+pub(super) fn is_known(location: &Location) -> bool {
+    ALL.iter().any(|(name, ..)| *name == location.as_str())
 }
 
 /// The names of all regions, as errors list them.

@@ -53,8 +53,8 @@ pub(super) async fn checked(arm: &Arm, request: Request<Body>) -> Result<Request
     let described: Value = serde_json::from_str(&text).unwrap_or_default();
     // The vault reports any other problem.
     let named = body::text(&described, "location").ok().flatten();
-    if let Some(asked) = named.and_then(|named| named.parse().ok()) {
-        arm.check_location(&asked, Some(TYPE))?;
+    if let Some(location) = named.and_then(|named| named.parse().ok()) {
+        arm.check_location(&location, Some(TYPE))?;
     }
     Ok(Request::from_parts(head, text.into()))
 }

@@ -9,7 +9,7 @@ use super::context::Context;
 use super::error::CliError;
 use super::exit::Exit;
 use super::output::{bytes, to_the_second};
-use crate::admin::{CollectRequest, CollectedReport, KeptReport};
+use crate::admin::{CollectRequest, CollectedReport, RetainedReport};
 
 pub(super) const GC_HELP: &str = "\
 Examples:
@@ -76,13 +76,14 @@ pub(super) fn render_collected(report: &CollectedReport) -> String {
         };
         format!("removed {removed}; {} of content{of_uploads}", bytes(report.bytes))
     };
-    let KeptReport { uploads, upload_bytes, manifests, blobs, first_due, last_due } = report.kept;
-    let kept = list(&[
+    let RetainedReport { uploads, upload_bytes, manifests, blobs, first_due, last_due } =
+        report.retained;
+    let retained = list(&[
         (uploads, "upload", "uploads"),
         (manifests, "untagged manifest", "untagged manifests"),
         (blobs, "blob", "blobs"),
     ]);
-    if kept.is_empty() {
+    if retained.is_empty() {
         return removed;
     }
     let held = match upload_bytes {
@@ -97,7 +98,7 @@ pub(super) fn render_collected(report: &CollectedReport) -> String {
         _ => "due later".to_owned(),
     };
     format!(
-        "{removed}\nkept {kept} without references, because they are new or a client used them within the last minute: {due}; remove them now with --now{held}"
+        "{removed}\nkept {retained} without references, because they are new or a client used them within the last minute: {due}; remove them now with --now{held}"
     )
 }
 

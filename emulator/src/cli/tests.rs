@@ -16,9 +16,9 @@ use super::global::{data_dir_as_typed, endpoint_from};
 use super::hints::Hints;
 use super::{clock, gc, health, key, revoke, status, verify};
 use crate::admin::{
-    ClockReport, CollectedReport, ErrorReport, HealthReport, KeptReport, KeyList, KeyOperation,
-    KeyReply, KeyReport, KeyRequest, KeyVersionReport, RegistryHealth, RegistryReport,
-    RestoreReply, RevokeReply, RotationReport, StatusReport,
+    ClockReport, CollectedReport, ErrorReport, HealthReport, KeyList, KeyOperation, KeyReply,
+    KeyReport, KeyRequest, KeyVersionReport, RegistryHealth, RegistryReport, RestoreReply,
+    RetainedReport, RevokeReply, RotationReport, StatusReport,
 };
 use crate::duration::IsoDuration;
 use crate::keys::{Cause, State};
@@ -405,7 +405,7 @@ fn findings_for_people() {
 #[test]
 fn collection_for_people() {
     let first = time::macros::datetime!(2026-01-01 00:00:59 UTC);
-    let kept = KeptReport {
+    let retained = RetainedReport {
         uploads: 2,
         upload_bytes: 7 << 20,
         blobs: 1,
@@ -421,11 +421,13 @@ fn collection_for_people() {
         blobs: 2,
         bytes: 5 << 20,
         orphans: 2,
-        kept,
+        retained,
     };
     let nothing = CollectedReport::default();
-    let only_kept =
-        CollectedReport { kept: KeptReport { last_due: Some(first), ..kept }, ..nothing };
+    let only_kept = CollectedReport {
+        retained: RetainedReport { last_due: Some(first), ..retained },
+        ..nothing
+    };
 
     let texts = [nothing, much, only_kept].map(|report| gc::render_collected(&report));
 

@@ -168,8 +168,8 @@ fn table_of(findings: &[Finding]) -> String {
         kind.to_owned()
     };
     let message = |finding: &Finding| match &finding.done {
-        Some(done) => format!("{}; repair: {done}", finding.words),
-        None => finding.words.clone(),
+        Some(done) => format!("{}; repair: {done}", finding.message),
+        None => finding.message.clone(),
     };
     if findings.iter().all(|finding| affects(finding).is_empty()) {
         let rows = findings

@@ -113,8 +113,8 @@ fn refusal(class: &str, status: StatusCode, retry_after: Option<u64>) -> Respons
         502..=504 => Code::Unavailable,
         _ => Code::Unknown,
     };
-    let words = "this fault was injected by a fault rule";
-    let mut response = ErrorReply::new(status, code, words, Value::Null).into_response();
+    let message = "this fault was injected by a fault rule";
+    let mut response = ErrorReply::new(status, code, message, Value::Null).into_response();
     if let Some(seconds) = retry_after {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }

@@ -92,7 +92,7 @@ impl Prober {
         let vault = inner.vault(&inner.ring().head)?;
         drop(inner);
         let terms = vault.token().await?;
-        (terms.asked < before).then_some(terms.until)
+        (terms.requested < before).then_some(terms.until)
     }
 
     /// A probe that begins now: a probe in flight may have been answered before the change.

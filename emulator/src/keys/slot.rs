@@ -209,7 +209,7 @@ impl Slot {
     }
 
     /// Records that the vault is being asked now.
-    pub(super) fn mark_asked(&self) {
+    pub(super) fn mark_requested(&self) {
         self.used.store(false, Ordering::Release);
     }
 

@@ -129,7 +129,7 @@ impl Inner {
         };
         let vault = self.vault(&ring.head).ok_or(KeyError::DamagedDataKey(slot.id))?;
         let number = self.machine().next_number();
-        slot.mark_asked();
+        slot.mark_requested();
         let terms = self.terms();
         let (inner, slot, stop) = (Arc::downgrade(self), Arc::clone(slot), self.stop.clone());
         let task = self.runtime.spawn(async move {

@@ -54,7 +54,7 @@ pub trait KeyVault: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TokenTerms {
     /// When it was requested, in real time as the clock counts it.
-    pub asked: Duration,
+    pub requested: Duration,
     /// When the next one is requested.
     pub until: Deadline,
 }

@@ -120,7 +120,7 @@ impl Guard {
         } else {
             self.refuse_foreign_hosts(request)?;
         }
-        if request.method() == Method::POST && !is_asked_for(request.headers()) {
+        if request.method() == Method::POST && !is_from_a_program(request.headers()) {
             return Err(GuardRefusal::new(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "UnsupportedMediaType",
@@ -262,7 +262,7 @@ fn content_refusal(status: StatusCode, code: &str, message: &str) -> Response {
 }
 
 /// Whether a browser needs a preflight before a page of another site can send this type of content.
-fn is_asked_for(headers: &HeaderMap) -> bool {
+fn is_from_a_program(headers: &HeaderMap) -> bool {
     let value =
         headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let kind = value.split(';').next().unwrap_or_default().trim();

@@ -27,7 +27,7 @@ impl FromStr for TaskRunId {
 
 impl TaskRunId {
     /// The id of the run with this number.
-    pub(crate) fn of(number: u64) -> Self {
+    pub(crate) fn from_number(number: u64) -> Self {
         Self(number)
     }
 

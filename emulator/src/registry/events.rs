@@ -5,7 +5,7 @@
 //! metrics and all listeners.
 //!
 //! Invariant: events have consecutive numbers, and a subscriber gets each event after the number that it names exactly
-//! once, as far back as events are kept.
+//! once, as far back as events are retained.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -21,7 +21,7 @@ use super::metrics::Metrics;
 use crate::keys::{AuditSink, AuditUnavailable, KeyEvent, KeyEventKind, KeyUse};
 use crate::names::RegistryName;
 
-/// The number of events kept for later subscribers.
+/// The number of events retained for later subscribers.
 const MAX_RETAINED: usize = 1000;
 
 /// The maximum number of events that a listener may lag behind.
@@ -40,11 +40,11 @@ pub struct Event {
     pub event: KeyEvent,
 }
 
-/// Events after some number: the kept ones, then the live ones.
+/// Events after some number: the retained ones, then the live ones.
 #[derive(Debug)]
 pub struct EventStream {
     /// Past events, oldest first.
-    pub kept: Vec<Arc<Event>>,
+    pub retained: Vec<Arc<Event>>,
     /// Future events.
     pub live: broadcast::Receiver<Arc<Event>>,
 }
@@ -81,7 +81,7 @@ impl Events {
         // While the lock is held, no event can come between the two.
         let retained = self.retained();
         let later = retained.events.iter().filter(|event| event.number > number).cloned().collect();
-        EventStream { kept: later, live: self.0.live.subscribe() }
+        EventStream { retained: later, live: self.0.live.subscribe() }
     }
 
     /// The number of the newest event.
@@ -194,8 +194,8 @@ mod tests {
         let mut stream = events.after(1);
         events.put(event("4"));
 
-        let kept: Vec<_> = stream.kept.iter().map(|event| event.number).collect();
-        assert_eq!(kept, [2, 3]);
+        let retained: Vec<_> = stream.retained.iter().map(|event| event.number).collect();
+        assert_eq!(retained, [2, 3]);
         assert_eq!(stream.live.recv().await.unwrap().number, 4);
         assert!(stream.live.try_recv().is_err());
     }

@@ -126,7 +126,7 @@ impl ParsedManifest {
             return Err(ManifestError::Schema1);
         }
         let media_type = document.media_type(content_type)?;
-        let kind = ManifestKind::of(&media_type)
+        let kind = ManifestKind::from_media_type(&media_type)
             .ok_or_else(|| ManifestError::UnknownMediaType(shorten(&media_type)))?;
         document.refuse_ambiguity(kind)?;
         if document.schema_version != Some(2) && kind != ManifestKind::Artifact {

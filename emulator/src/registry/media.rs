@@ -25,7 +25,7 @@ const DOCKER_SCHEMA_1: [&str; 2] = [
 
 impl ManifestKind {
     /// The kind of a media type; `None` if it is not a manifest's.
-    pub(super) fn of(media_type: &str) -> Option<Self> {
+    pub(super) fn from_media_type(media_type: &str) -> Option<Self> {
         match media_type {
             OCI_IMAGE | DOCKER_IMAGE => Some(Self::Image),
             OCI_INDEX | DOCKER_LIST => Some(Self::Index),
@@ -42,7 +42,7 @@ pub(super) fn is_schema_1(media_type: &str) -> bool {
 
 /// Whether this is the media type of a manifest, even of a kind that is not stored.
 pub(super) fn is_manifest(media_type: &str) -> bool {
-    ManifestKind::of(media_type).is_some() || is_schema_1(media_type)
+    ManifestKind::from_media_type(media_type).is_some() || is_schema_1(media_type)
 }
 
 /// Whether a layer of this type may be missing: it is fetched from its `urls` and not pushed.

@@ -38,8 +38,8 @@ pub use self::access::{
 pub use self::access::{Audience, Caller, TokenKey};
 pub use self::content::{
     AttributeChange, Blob, Body, ChunkHeaders, Collection, DeletedRepository, Finding, FindingKind,
-    KeptBack, Listed, ManifestInfo, ManifestNames, Order, Page, RepositoryInfo, TagInfo, Target,
-    TaskRun, TaskRunStatus, UploadStatus, Verified, Window, findings_of_rows,
+    Listed, ManifestInfo, ManifestNames, Order, Page, RepositoryInfo, RetainedContent, TagInfo,
+    Target, TaskRun, TaskRunStatus, UploadStatus, Verified, Window, findings_of_rows,
 };
 pub use self::error::Error;
 pub use self::events::{Event, Events};

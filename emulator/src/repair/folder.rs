@@ -46,9 +46,10 @@ impl Repair {
         };
         let of_vault = vault.as_ref().map(|vault| (vault.earlier(), vault.finished()));
         let (mut earlier, mut lost_before) = (Vec::new(), false);
-        for (told, untold) in of_vault.into_iter().chain([(rows.earlier(), rows.finished())]) {
-            earlier.extend(told.iter().chain(untold).cloned());
-            lost_before |= untold.is_some_and(|untold| !untold.lost.is_empty());
+        for (reported, finished) in of_vault.into_iter().chain([(rows.earlier(), rows.finished())])
+        {
+            earlier.extend(reported.iter().chain(finished).cloned());
+            lost_before |= finished.is_some_and(|finished| !finished.lost.is_empty());
         }
         let vault = vault.filter(|vault| vault.is_needed() || vault.marker().is_some());
         let markers = [rows.marker(), vault.as_ref().and_then(VaultRepair::marker)];

@@ -37,13 +37,13 @@ pub(super) async fn read_sealed_files(
     let owner = access.owner()?;
     let platform = LocalPlatform::new(access, owner, vault.as_ref(), config.key_size)?;
     let platform: Arc<dyn Platform> = Arc::new(platform);
-    let settles = search.orphans;
+    let is_final = search.orphans;
     let recovered = recover(Arc::clone(&store), platform, clock, search, progress).await;
     if let Some(vault) = vault {
         vault.shutdown().await;
     }
     let recovered = recovered?;
-    if !settles {
+    if !is_final {
         return Ok(recovered);
     }
     // Content that was not recovered stays in quarantine; the loss is final.

@@ -104,7 +104,7 @@ impl fmt::Display for Report {
 impl fmt::Display for DamagedContent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { registry, finding } = self;
-        write!(f, "the {} in {registry}: {}", finding.object, finding.words)?;
+        write!(f, "the {} in {registry}: {}", finding.object, finding.message)?;
         let (names, affected) = if finding.tags.is_empty() {
             ("the repositories", &finding.repositories)
         } else {

@@ -85,7 +85,7 @@ async fn steps(app: &App, intent: &Intent) -> Result<Vec<String>, ResetError> {
         (VaultChoice::Embedded, Some(owner)) => {
             vault::reset_vault(owner, &app.config, intent, &mut left).await?;
             intent.passed().await.map_err(local_error)?;
-            app.registries.reset_registries().await?;
+            app.registries.delete_all_but_local().await?;
             // Vaults that were created meanwhile are kept, and so are their groups.
             let kept = vault::groups(owner).await?;
             app.registries.reset_groups(&kept).await?;
@@ -97,7 +97,7 @@ async fn steps(app: &App, intent: &Intent) -> Result<Vec<String>, ResetError> {
                 revocations.restore(&registry, app.revocation_context()).await?;
             }
             intent.passed().await.map_err(local_error)?;
-            app.registries.reset_registries().await?;
+            app.registries.delete_all_but_local().await?;
             app.registries.reset_groups(&[]).await?;
             left.push(format!(
                 "the vault at {} is in another process: its keys, policies and clock are not reset",
@@ -121,11 +121,11 @@ async fn steps(app: &App, intent: &Intent) -> Result<Vec<String>, ResetError> {
 /// not.
 async fn ensure_disk_space(app: &App) -> Result<(), ResetError> {
     let disk_space = Arc::clone(app.registries.disk_space());
-    let asked = tokio::task::spawn_blocking(move || {
+    let measured = tokio::task::spawn_blocking(move || {
         disk_space.spend(MIN_DISK_SPACE, Purpose::Removal).map(|()| disk_space.is_low())
     });
-    let asked = asked.await.map_err(io::Error::other).and_then(|asked| asked);
-    let is_low = asked.map_err(|error| local_error(error.into()))?;
+    let measured = measured.await.map_err(io::Error::other).and_then(|measured| measured);
+    let is_low = measured.map_err(|error| local_error(error.into()))?;
     match app.owner() {
         Some(owner)
             if is_low

@@ -110,9 +110,9 @@ impl<'a> ClockAdvance<'a> {
             if vault_changes {
                 step.changed_since = Some(now);
                 if self.time_asking < ASKING_LIMIT {
-                    let asked = self.context.clock.elapsed();
+                    let before = self.context.clock.elapsed();
                     step.registry.key_ring().check().await;
-                    self.time_asking += self.context.clock.elapsed().saturating_sub(asked);
+                    self.time_asking += self.context.clock.elapsed().saturating_sub(before);
                 }
             }
             run_due(&step.registry).await;

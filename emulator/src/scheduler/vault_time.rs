@@ -74,13 +74,13 @@ impl VaultTime {
             Self::Foreign(url) => Err(foreign(url)),
             Self::Remote { url, client } => {
                 let clock = url.join("/_keyvault/clock").map_err(|_| foreign(url))?;
-                let asked = client.get(clock.clone()).send().await.map_err(remote)?;
-                if asked.status() == StatusCode::FORBIDDEN {
-                    return Err(remote(asked.text().await.map_err(remote)?));
+                let answer = client.get(clock.clone()).send().await.map_err(remote)?;
+                if answer.status() == StatusCode::FORBIDDEN {
+                    return Err(remote(answer.text().await.map_err(remote)?));
                 }
                 // The server at this address has no clock API of ours.
-                let told = asked.json().await.map_err(|_| foreign(url))?;
-                let mut vault = RemoteVault { clock, client: client.clone(), state: told };
+                let state = answer.json().await.map_err(|_| foreign(url))?;
+                let mut vault = RemoteVault { clock, client: client.clone(), state };
                 if plan.freeze || plan.resume {
                     let (freeze, resume) = (plan.freeze, plan.resume);
                     vault

@@ -126,7 +126,7 @@ impl Builder {
         // A program that reads the files finds the disk reserve as full as it can be.
         app.registries.disk_space().refill();
         EndpointsFile::create(&app).await?;
-        tokio::spawn(app.clone().forget_what_goes(stop.clone()));
+        tokio::spawn(app.clone().remove_records_of_deleted_registries(stop.clone()));
         tokio::spawn(EndpointsFile::follow(app.clone(), stop));
         Ok(Sealyard {
             stop: stop_on_drop,

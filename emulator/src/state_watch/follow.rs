@@ -72,7 +72,7 @@ impl StateWatch {
             };
             tokio::select! {
                 () = tokio::time::sleep(pause) => (),
-                () = self.asked.notified(), if !is_mock => (),
+                () = self.requests.notified(), if !is_mock => (),
             }
             pause = pause.saturating_mul(2).min(longest);
         }

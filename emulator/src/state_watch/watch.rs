@@ -28,7 +28,7 @@ pub struct StateWatch {
     /// How many streams of events are open.
     pub(super) listeners: watch::Sender<usize>,
     /// Notified when a client asks for the state: a good moment to look for the vault again.
-    pub(super) asked: Notify,
+    pub(super) requests: Notify,
     pub(super) stop: CancellationToken,
 }
 
@@ -52,7 +52,7 @@ impl StateWatch {
             feed,
             is_notified: watch::Sender::new(false),
             listeners: watch::Sender::new(0),
-            asked: Notify::new(),
+            requests: Notify::new(),
             stop,
         })
     }
@@ -63,7 +63,7 @@ impl StateWatch {
         if *self.is_notified.borrow() {
             return;
         }
-        self.asked.notify_one();
+        self.requests.notify_one();
         let rings: Vec<KeyRing> =
             self.registries.all().iter().map(|registry| registry.key_ring().clone()).collect();
         let asking = join_all(rings.iter().map(KeyRing::refresh));

@@ -35,12 +35,12 @@ pub struct CollectRules<'a> {
     /// Whether manifests that no tag reaches are removed too, by the rules for links and their time of push.
     pub untagged: bool,
     /// Called for each unused thing that is too young to be removed.
-    pub kept: &'a dyn Fn(Kept<'_>),
+    pub on_retained: &'a dyn Fn(Retained<'_>),
 }
 
 /// An unused thing that stays for now, because it was used or changed too recently.
 #[derive(Clone, Copy, Debug)]
-pub enum Kept<'a> {
+pub enum Retained<'a> {
     /// An upload, and the bytes of its file.
     Upload(&'a UploadRow, u64),
     /// A blob of a repository.
@@ -96,7 +96,7 @@ impl Store {
         let mut collected = Collected { uploads, upload_bytes, ..Collected::default() };
         progress(&collected);
         for row in self.uploads(registry)? {
-            (rules.kept)(Kept::Upload(&row, self.upload_len(&row)));
+            (rules.on_retained)(Retained::Upload(&row, self.upload_len(&row)));
         }
         // Before the links: some blobs may be referenced only by these manifests.
         if rules.untagged {
@@ -134,7 +134,7 @@ impl Store {
             let len = self.upload_len(&row);
             if has_expired(&row)
                 && !is_live(&row)
-                && self.forget_upload(registry, &row.id, has_expired)?
+                && self.remove_upload_if(registry, &row.id, has_expired)?
             {
                 expired.uploads += 1;
                 expired.bytes = expired.bytes.saturating_add(len);
@@ -151,8 +151,8 @@ impl Store {
         progress: &mut dyn FnMut(&Collected),
     ) -> Result<(), StoreError> {
         let is_unused = |link: &LinkRow| link.refs == 0 && link.touched < rules.unreferenced_before;
-        let kept = |repository: &RepositoryName, digest: &Digest, link: &LinkRow| {
-            (rules.kept)(Kept::Blob { repository, digest, touched: link.touched });
+        let retain = |repository: &RepositoryName, digest: &Digest, link: &LinkRow| {
+            (rules.on_retained)(Retained::Blob { repository, digest, touched: link.touched });
         };
         let mut files = Vec::new();
         let mut removed = 0;
@@ -165,7 +165,7 @@ impl Store {
             let (repository, digest): (RepositoryName, Digest) =
                 (nth_part(&key, 1)?, nth_part(&key, 2)?);
             if !is_unused(&link) || (rules.is_recent)(&repository, &digest) {
-                kept(&repository, &digest, &link);
+                retain(&repository, &digest, &link);
                 continue;
             }
             let Some(blob) = self.collect_link(registry, &repository, &digest, is_unused)? else {

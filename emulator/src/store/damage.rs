@@ -22,7 +22,7 @@ use super::tables::Table;
 use crate::names::{Digest, RegistryName, RepositoryName};
 
 /// The longest message that a mark keeps, in characters.
-const MAX_WORDS: usize = 400;
+const MAX_MESSAGE: usize = 400;
 
 /// The kind of damage of a stored file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -46,7 +46,8 @@ pub struct DamageRow {
     /// When it was found: seconds since 1970, emulator time.
     pub found: i64,
     /// The message of the failed read.
-    pub words: String,
+    #[serde(rename = "words")] // prose: the name in rows
+    pub message: String,
 }
 
 impl Damage {
@@ -105,12 +106,12 @@ impl Store {
         registry: &RegistryName,
         object: &ObjectRow,
         damage: Damage,
-        words: &str,
+        message: &str,
         now: i64,
     ) -> Result<bool, StoreError> {
         let at = damage_key(registry, object.file);
-        let words: String = words.chars().take(MAX_WORDS).collect();
-        let row = DamageRow { damage, found: now, words };
+        let message: String = message.chars().take(MAX_MESSAGE).collect();
+        let row = DamageRow { damage, found: now, message };
         self.database.transact(|view| {
             let known = view.row::<DamageRow>(Table::Damages, &at)?;
             let is_news = known.is_none_or(|known| known.damage != damage);

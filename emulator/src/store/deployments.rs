@@ -40,7 +40,7 @@ impl Store {
     pub fn put_deployment(&self, row: &DeploymentRow, template: &str) -> Result<(), StoreError> {
         let record =
             serde_json::to_vec(row).map_err(|error| StoreError::Damaged(error.to_string()))?;
-        let name = Name::of(&row.group, &row.name);
+        let name = Name::new(&row.group, &row.name);
         let writer = self.database.writer()?;
         let old = name.keys(&self.database)?;
         writer.transact(|view| {
@@ -57,7 +57,7 @@ impl Store {
     pub fn replace_deployment(&self, row: &DeploymentRow, end: &End) -> Result<bool, StoreError> {
         let record =
             serde_json::to_vec(row).map_err(|error| StoreError::Damaged(error.to_string()))?;
-        let name = Name::of(&row.group, &row.name);
+        let name = Name::new(&row.group, &row.name);
         let writer = self.database.writer()?;
         let old = name.keys_in(&self.database, Table::Deployments)?;
         writer.transact(|view| {
@@ -74,7 +74,7 @@ impl Store {
 
     /// The deployment of this group and name.
     pub fn deployment(&self, group: &str, name: &str) -> Result<Option<DeploymentRow>, StoreError> {
-        let bytes = Name::of(group, name).read(&self.database, Table::Deployments)?;
+        let bytes = Name::new(group, name).read(&self.database, Table::Deployments)?;
         bytes.map(|bytes| decode(&bytes)).transpose()
     }
 
@@ -84,7 +84,7 @@ impl Store {
         group: &str,
         name: &str,
     ) -> Result<Option<String>, StoreError> {
-        let bytes = Name::of(group, name).read(&self.database, Table::DeploymentTemplates)?;
+        let bytes = Name::new(group, name).read(&self.database, Table::DeploymentTemplates)?;
         let text = bytes.map(String::from_utf8).transpose();
         text.map_err(|_| {
             StoreError::Damaged("the template of a deployment is not UTF-8".to_owned())
@@ -104,7 +104,7 @@ impl Store {
     /// Deletes a deployment. Durable on return. Returns false if there is none.
     pub fn delete_deployment(&self, group: &str, name: &str) -> Result<bool, StoreError> {
         let writer = self.database.writer()?;
-        let keys = Name::of(group, name).keys(&self.database)?;
+        let keys = Name::new(group, name).keys(&self.database)?;
         writer.transact_for(Purpose::Removal, |view| {
             keys.iter().try_for_each(|(table, at)| view.remove(*table, at.clone()))
         })?;
@@ -121,7 +121,7 @@ struct Name {
 }
 
 impl Name {
-    fn of(group: &str, name: &str) -> Self {
+    fn new(group: &str, name: &str) -> Self {
         Self { group: group.to_lowercase(), name: name.to_lowercase() }
     }
 

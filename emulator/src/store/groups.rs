@@ -107,7 +107,7 @@ impl Store {
 }
 
 fn tags_of(name: &str) -> ResourceTags {
-    ResourceTags::of(Table::GroupTags, &[name])
+    ResourceTags::new(Table::GroupTags, &[name])
 }
 
 fn group_key(name: &str) -> Vec<u8> {

@@ -11,7 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::database::Database;
 use super::layout::Layout;
 use super::new_object::Claims;
-use super::objects::Objects;
+use super::objects::ObjectEngine;
 use super::rows::UploadRow;
 use crate::names::RegistryName;
 
@@ -20,7 +20,7 @@ use crate::names::RegistryName;
 pub struct Store {
     pub(super) database: Database,
     /// The sealed objects.
-    pub(super) objects: Box<dyn Objects>,
+    pub(super) objects: Box<dyn ObjectEngine>,
     pub(super) layout: Layout,
     pub(super) durability: Durability,
     /// The free space of the device, and the reserve for a full disk.

@@ -119,7 +119,7 @@ impl Store {
 }
 
 fn tags_of(group: &str, name: &str) -> ResourceTags {
-    ResourceTags::of(Table::IdentityTags, &[group, name])
+    ResourceTags::new(Table::IdentityTags, &[group, name])
 }
 
 fn identity_key(group: &str, name: &str) -> Vec<u8> {

@@ -158,7 +158,7 @@ impl Store {
     }
 
     /// Removes the oldest outcomes if there are too many. Only in that case does it wait for the right to write.
-    pub fn forget_old_outcomes(&self) -> Result<(), StoreError> {
+    pub fn remove_old_outcomes(&self) -> Result<(), StoreError> {
         let mut all: Vec<(i64, Vec<u8>)> = Vec::new();
         for row in self.database.scan(Table::Outcomes, &[]) {
             let (at, bytes) = row?;
@@ -314,7 +314,7 @@ mod tests {
         store.database.transact(fill).unwrap();
         store.disk_space().simulate(azure_emulator_core::disk_space::SimulatedDisk::Full);
 
-        store.forget_old_outcomes().unwrap();
+        store.remove_old_outcomes().unwrap();
 
         let kept = store.database.scan(Table::Outcomes, &[]).count();
         assert_eq!(kept, MAX_OUTCOMES);

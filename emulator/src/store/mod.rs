@@ -67,7 +67,7 @@ mod walk;
 pub use self::access::{AccessRow, DeletedScopeMap, PasswordRow, ScopeMapRow, TokenRow};
 pub use self::adopt::Adopted;
 pub use self::blobs::Unlinked;
-pub use self::collect::{CollectRules, Collected, Kept};
+pub use self::collect::{CollectRules, Collected, Retained};
 pub use self::damage::Damage;
 pub use self::deployments::DeploymentRow;
 pub use self::error::StoreError;

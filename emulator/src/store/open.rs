@@ -169,8 +169,8 @@ fn open_rows(
         let migrated = durable::migrate(&options, &old, true)?;
         if migrated.rows == 0 && has_files(layout)? {
             durable::abandon_migration(&options);
-            let words = "it holds no rows, but there are files that rows have named";
-            let error = io::Error::new(io::ErrorKind::InvalidData, words);
+            let message = "it holds no rows, but there are files that rows have named";
+            let error = io::Error::new(io::ErrorKind::InvalidData, message);
             return Err(durable::old_error(&old, error).into());
         }
     }

@@ -33,7 +33,7 @@ impl Store {
         for (registry, row) in found.into_iter().filter(|one| left.contains(one)) {
             // Killed between the end of the object and its row. The client got no answer, so it can still finish.
             if !continuing.unfinish(row.file)? {
-                self.forget_upload(&registry, &row.id, |_| true)?;
+                self.remove_upload_if(&registry, &row.id, |_| true)?;
             }
         }
         Ok(())

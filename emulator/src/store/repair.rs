@@ -100,10 +100,10 @@ impl RowsRepair {
             Table::Identities,
         ];
         let numbers = tables.map(|table| table as u8);
-        let rows = self.repair.lost_rows(&numbers).map_err(of_format)?;
-        let mut words: Vec<String> = rows.iter().filter_map(in_words).collect();
-        words.dedup();
-        Ok(words)
+        let rows = self.repair.lost_rows(&numbers).map_err(from_format)?;
+        let mut lost: Vec<String> = rows.iter().filter_map(describe).collect();
+        lost.dedup();
+        Ok(lost)
     }
 
     /// The small files whose content the damaged journal still holds; [`RowsRepair::apply`] writes them. It may have been
@@ -144,7 +144,7 @@ impl RowsRepair {
     pub fn apply(self, aside: &str, lost: &[String]) -> Result<Option<Applied>, StoreError> {
         let applied = if self.is_needed() {
             self.restore_files()?;
-            Some(self.repair.apply(aside, lost).map_err(of_format)?)
+            Some(self.repair.apply(aside, lost).map_err(from_format)?)
         } else {
             None
         };
@@ -169,7 +169,7 @@ impl RowsRepair {
             }
             Ok(())
         });
-        each.map_err(of_format)?;
+        each.map_err(from_format)?;
         let restorer = Restorer::new(&self.layout);
         for Attachment { name, content, is_restored } in survey.attachments() {
             // A file of unknown purpose must not stop the repair of the others.
@@ -186,7 +186,7 @@ impl RowsRepair {
 }
 
 /// Describes a lost row for people. `None` for rows that only support others.
-fn in_words(row: &LostRow) -> Option<String> {
+fn describe(row: &LostRow) -> Option<String> {
     let LostRow { tree, key, known, restored } = row;
     let table = *Table::ALL.get(usize::from(*tree))?;
     let key = std::str::from_utf8(key).ok()?;
@@ -263,7 +263,7 @@ fn count(folder: &Path) -> Result<(u64, u64), StoreError> {
     Ok((files, bytes))
 }
 
-fn of_format(error: FormatError) -> StoreError {
+fn from_format(error: FormatError) -> StoreError {
     match error {
         FormatError::Io(error) => error.into(),
         damaged @ FormatError::Damaged { .. } => StoreError::Damaged(damaged.to_string()),

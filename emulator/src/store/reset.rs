@@ -27,7 +27,7 @@ impl Store {
         end: &End,
     ) -> Result<(), StoreError> {
         self.put_ring_in_place(registry, ring)?;
-        self.settle_mirror(registry, ring.generation);
+        self.trim_mirror(registry, ring.generation);
         loop {
             self.empty(registry)?;
             let writer = self.database.writer()?;

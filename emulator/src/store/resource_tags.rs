@@ -21,7 +21,7 @@ pub(super) struct ResourceTags {
 
 impl ResourceTags {
     /// The tags of the resource with this key, in any case.
-    pub(super) fn of(table: Table, parts: &[&str]) -> Self {
+    pub(super) fn new(table: Table, parts: &[&str]) -> Self {
         Self { table, parts: parts.iter().map(|part| part.to_lowercase()).collect() }
     }
 

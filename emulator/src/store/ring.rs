@@ -59,7 +59,7 @@ impl Store {
         writer.transact(|view| write_ring(view, registry, ring, &dropped))?;
         drop(writer);
         self.database.commit()?;
-        self.settle_mirror(registry, ring.generation);
+        self.trim_mirror(registry, ring.generation);
         Ok(true)
     }
 
@@ -116,7 +116,7 @@ impl Store {
             .transact_for(Purpose::Removal, |view| write_ring(view, registry, &ring, &removed))?;
         drop(writer);
         self.database.commit()?;
-        self.settle_mirror(registry, ring.generation);
+        self.trim_mirror(registry, ring.generation);
         Ok(Some(removed))
     }
 

@@ -27,12 +27,12 @@ impl Store {
         let is_loss = rows.has_loss()?;
         self.sweep_left_behind()?;
         let orphans = self.orphans()?;
-        self.take_away(orphans.iter().copied().map(Unnamed::Object).collect())?;
+        self.remove_unnamed(orphans.iter().copied().map(Unnamed::Object).collect())?;
         if is_loss {
             self.objects.sync_quarantine()?;
             self.replace_damaged_mirrors()?;
             // From now on an object without a row was made after the loss.
-            rows.loss_is_settled()?;
+            rows.clear_loss()?;
         }
         Ok(orphans.len() as u64)
     }
@@ -40,11 +40,11 @@ impl Store {
     /// Removes the unfinished objects that the last process left and that no row names. The rows are checked.
     pub(super) fn sweep_left_behind(&self) -> Result<(), StoreError> {
         let unnamed = self.unnamed_uploads()?;
-        self.take_away(unnamed.into_iter().map(Unnamed::LeftBehind).collect())
+        self.remove_unnamed(unnamed.into_iter().map(Unnamed::LeftBehind).collect())
     }
 
     /// Removes objects, or moves them to the quarantine if rows may have been lost.
-    fn take_away(&self, objects: Vec<Unnamed>) -> Result<(), StoreError> {
+    fn remove_unnamed(&self, objects: Vec<Unnamed>) -> Result<(), StoreError> {
         if objects.is_empty() {
             return Ok(());
         }

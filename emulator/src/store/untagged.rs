@@ -11,7 +11,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt::Display;
 
-use super::collect::{CollectRules, Collected, Kept};
+use super::collect::{CollectRules, Collected, Retained};
 use super::encoding::{decode, key, nth_part, prefix};
 use super::error::StoreError;
 use super::file_id::FileId;
@@ -96,7 +96,7 @@ impl Store {
 
     /// Makes the rows of a repository look like those of an older version of the program.
     #[cfg(test)]
-    pub(crate) fn forget_children(
+    pub(crate) fn remove_children(
         &self,
         registry: &RegistryName,
         repository: &RepositoryName,
@@ -125,7 +125,7 @@ impl Store {
             return Ok(Vec::new());
         }
         if let Some((young, pushed)) = &found.young {
-            (rules.kept)(Kept::Manifest { repository, digest: young, touched: *pushed });
+            (rules.on_retained)(Retained::Manifest { repository, digest: young, touched: *pushed });
             return Ok(Vec::new());
         }
         if writer.transact(|view| repository_locked(view, registry, repository))?.is_some() {

@@ -133,11 +133,11 @@ impl Store {
     /// Removes an upload and its file. Returns false if there is no such upload. Not durable: after a kill the row may
     /// return without a file, and is removed at the next start.
     pub fn remove_upload(&self, registry: &RegistryName, id: UploadId) -> Result<bool, StoreError> {
-        self.forget_upload(registry, &id.to_string(), |_| true)
+        self.remove_upload_if(registry, &id.to_string(), |_| true)
     }
 
     /// Removes an upload if its current row satisfies the condition. `id` is the id in the row.
-    pub(super) fn forget_upload(
+    pub(super) fn remove_upload_if(
         &self,
         registry: &RegistryName,
         id: &str,

@@ -149,10 +149,10 @@ impl Credential {
             return Ok(token.clone());
         }
         *cached = None;
-        let asked = self.clock.elapsed();
+        let requested = self.clock.elapsed();
         let (token, life) = self.request_token(is_probing).await?;
         let until = self.clock.deadline(life.saturating_sub(MARGIN.min(life / 5)));
-        *cached = Some((token.clone(), TokenTerms { asked, until }));
+        *cached = Some((token.clone(), TokenTerms { requested, until }));
         Ok(token)
     }
 

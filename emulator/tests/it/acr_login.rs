@@ -230,9 +230,9 @@ async fn a_token_covers_only_the_allowed_part_of_the_requested_scopes() {
     let (emulator, client) = start().await;
     close(&emulator, &client).await;
     let password = scoped(&emulator, "reader", &["repositories/app/content/read"]).await;
-    let asked = "/oauth2/token?service=here&scope=repository:app:pull,push&scope=repository:other:pull%20registry:catalog:*";
+    let path = "/oauth2/token?service=here&scope=repository:app:pull,push&scope=repository:other:pull%20registry:catalog:*";
 
-    let answer = with_basic(&client, Method::GET, asked, "reader", &password).await;
+    let answer = with_basic(&client, Method::GET, path, "reader", &password).await;
     let token = text(&answer, "access_token");
     let nothing = "/oauth2/token?service=here&scope=repository:other:pull";
     let refused = with_basic(&client, Method::GET, nothing, "reader", &password).await;

@@ -27,8 +27,8 @@ async fn a_list_of_tags_requires_metadata_read_and_the_challenge_names_that_scop
     close(&emulator, &client).await;
     let may_pull = ["repositories/app/content/read"];
     let password = scoped(&emulator, "reader", &may_pull).await;
-    let asked = "/oauth2/token?service=s&scope=repository:app:pull";
-    let token = with_basic(&client, Method::GET, asked, "reader", &password).await;
+    let path = "/oauth2/token?service=s&scope=repository:app:pull";
+    let token = with_basic(&client, Method::GET, path, "reader", &password).await;
 
     let refused = with_bearer(&client, Method::GET, TAGS, &text(&token, "access_token")).await;
 
@@ -115,8 +115,8 @@ async fn a_token_of_a_deleted_registry_is_refused_by_a_later_registry_of_the_sam
     let registry = make().await;
     let password = registry.admin_credentials().await.unwrap().passwords[0].expose().to_owned();
     let client = Client::named(&emulator.registry_url(), "team1.azurecr.io");
-    let asked = "/oauth2/token?service=team1.azurecr.io&scope=registry:catalog:*";
-    let old = with_basic(&client, Method::GET, asked, "team1", &password).await;
+    let path = "/oauth2/token?service=team1.azurecr.io&scope=registry:catalog:*";
+    let old = with_basic(&client, Method::GET, path, "team1", &password).await;
     let old = text(&old, "access_token");
     let catalog =
         async |token: &str| with_bearer(&client, Method::GET, "/v2/_catalog", token).await;
@@ -127,7 +127,7 @@ async fn a_token_of_a_deleted_registry_is_refused_by_a_later_registry_of_the_sam
 
     assert_unauthorized(&catalog(&old).await, "a token of the deleted registry");
     let password = registry.admin_credentials().await.unwrap().passwords[0].expose().to_owned();
-    let new = with_basic(&client, Method::GET, asked, "team1", &password).await;
+    let new = with_basic(&client, Method::GET, path, "team1", &password).await;
     assert_eq!(catalog(&text(&new, "access_token")).await.status, StatusCode::OK);
 }
 

@@ -245,8 +245,8 @@ async fn an_invalid_identity_is_refused_with_azures_error_body_and_is_not_create
         ),
     ] {
         let answer = send(&emulator, method.clone(), &path, &body).await;
-        let told = (answer.status.as_u16(), code(&answer));
-        assert_eq!(told, (status, expected.to_owned()), "{method} {path}: {answer:?}");
+        let actual = (answer.status.as_u16(), code(&answer));
+        assert_eq!(actual, (status, expected.to_owned()), "{method} {path}: {answer:?}");
     }
 
     assert_eq!(emulator.app().registries.identities().await.unwrap().len(), 1);

@@ -29,7 +29,7 @@ fn template(resources: &Value, more: &Value) -> Value {
     template
 }
 
-fn asked(template: &Value, parameters: &Value) -> Value {
+fn deployment_of(template: &Value, parameters: &Value) -> Value {
     json!({"properties": {"mode": "Incremental", "template": template, "parameters": parameters}})
 }
 
@@ -149,7 +149,7 @@ async fn a_template_is_deployed_in_dependency_order_and_returns_its_outputs() {
             },
         }),
     );
-    let body = asked(&template, &json!({"name": {"value": "puller"}}));
+    let body = deployment_of(&template, &json!({"name": {"value": "puller"}}));
 
     let begun = send(&emulator, Method::PUT, &path("First"), &body).await;
     let operation = ended(&emulator, &begun).await;
@@ -205,7 +205,7 @@ async fn the_template_of_the_tutorial_creates_a_registry_with_its_key() {
         "kv_vault": {"value": "local"},
         "key_id": {"value": key},
     });
-    let body = asked(&cmk_template(), &parameters);
+    let body = deployment_of(&cmk_template(), &parameters);
     // The emulator starts with this group, which has a vault with a key.
     let group = "resourceGroups/sealyard/providers";
     let at = format!("{group}/Microsoft.Resources/deployments/cmk");
@@ -238,7 +238,7 @@ async fn a_registry_and_the_policy_for_its_key_are_created_at_the_first_try_in_a
         // Every other round writes the last resource first.
         template["resources"].as_array_mut().unwrap().reverse();
         let parameters = cmk_parameters(&format!("registry{round}"), &format!("puller{round}"));
-        let operation = deploy(&emulator, "cmk", &asked(&template, &parameters)).await;
+        let operation = deploy(&emulator, "cmk", &deployment_of(&template, &parameters)).await;
         assert_eq!(operation["status"], "Succeeded", "{round}: {operation}");
     }
 }
@@ -266,7 +266,7 @@ async fn the_creation_of_a_registry_is_retried_when_the_policy_for_its_key_is_cr
     }
     let parameters = cmk_parameters("registry1", "puller");
 
-    let operation = deploy(&emulator, "cmk", &asked(&template, &parameters)).await;
+    let operation = deploy(&emulator, "cmk", &deployment_of(&template, &parameters)).await;
 
     assert_eq!(operation["status"], "Succeeded", "{operation}");
 }
@@ -290,7 +290,7 @@ async fn a_registry_fails_with_a_message_when_its_template_does_not_grant_the_ke
     }));
     let parameters = cmk_parameters("registry1", "puller");
 
-    let operation = deploy(&emulator, "cmk", &asked(&template, &parameters)).await;
+    let operation = deploy(&emulator, "cmk", &deployment_of(&template, &parameters)).await;
     let steps = get(&emulator, &format!("{}/operations", path("cmk"))).await.json();
 
     assert_eq!(operation["status"], "Failed", "{operation}");
@@ -334,11 +334,12 @@ async fn an_invalid_deployment_is_refused_before_any_resource_is_created() {
     let (emulator, _client) = start().await;
     prepare(&emulator).await;
     let with = |member: &str, value: Value| {
-        let mut body = asked(&template(&json!([identity("puller")]), &json!({})), &json!({}));
+        let mut body =
+            deployment_of(&template(&json!([identity("puller")]), &json!({})), &json!({}));
         body["properties"][member] = value;
         body
     };
-    let of = |resources: Value| asked(&template(&resources, &json!({})), &json!({}));
+    let of = |resources: Value| deployment_of(&template(&resources, &json!({})), &json!({}));
     let other = |kind: &str| json!({"type": kind, "apiVersion": "1", "name": "x"});
 
     for (body, expected, fragment) in [
@@ -376,7 +377,7 @@ async fn an_invalid_deployment_is_refused_before_any_resource_is_created() {
             "is not defined in the template",
         ),
         (
-            asked(
+            deployment_of(
                 &template(
                     &json!([identity("puller")]),
                     &json!({"outputs": {"o": {"type": "string", "value": "[variables('none')]"}}}),
@@ -405,7 +406,7 @@ async fn an_invalid_deployment_is_refused_before_any_resource_is_created() {
 async fn unsupported_scopes_and_operations_of_deployments_are_refused_by_name() {
     let (emulator, _client) = start().await;
     make_group(&emulator, "team").await;
-    let body = asked(&template(&json!([]), &json!({})), &json!({}));
+    let body = deployment_of(&template(&json!([]), &json!({})), &json!({}));
 
     let to_subscription =
         send(&emulator, Method::PUT, "providers/Microsoft.Resources/deployments/d", &body).await;
@@ -446,7 +447,7 @@ async fn a_failed_resource_gives_the_reason_and_independent_resources_are_create
     last["dependsOn"] = json!(["vault-none/add"]);
     let resources =
         json!([last, policy("vault-none", "first"), identity("first"), identity("other")]);
-    let body = asked(&template(&resources, &json!({})), &json!({}));
+    let body = deployment_of(&template(&resources, &json!({})), &json!({}));
     let target = format!(
         "/subscriptions/{SUBSCRIPTION}/resourceGroups/team/{VAULTS}/vault-none/accessPolicies/add"
     );
@@ -511,7 +512,7 @@ async fn a_deployment_has_exactly_the_permissions_of_its_caller() {
         let given = send(&emulator, Method::PUT, &at, &assignment).await;
         assert_eq!(given.status, StatusCode::CREATED, "{given:?}");
     };
-    let body = asked(&template(&json!([identity("puller")]), &json!({})), &json!({}));
+    let body = deployment_of(&template(&json!([identity("puller")]), &json!({})), &json!({}));
     let put = async |method: Method, at: &str| {
         let request = through_proxy(&emulator).request(method, url(at));
         let request = request.bearer_auth(token.expose()).json(&body).send();
@@ -596,7 +597,7 @@ async fn a_template_can_create_a_vault_assign_a_role_at_it_and_output_the_user_o
             "mode": {"type": "string", "value": "[reference('registry1', '2023-07-01', 'Full').sku.name]"},
         },
     });
-    let body = asked(&template(&resources, &more), &json!({}));
+    let body = deployment_of(&template(&resources, &more), &json!({}));
 
     let operation = deploy(&emulator, "all", &body).await;
     let again = deploy(&emulator, "all", &body).await;
@@ -628,11 +629,11 @@ async fn a_running_deployment_cannot_be_replaced_or_deleted_and_can_be_cancelled
     make_group(&emulator, "team").await;
     // The deployment has so many resources that it still runs during the next requests.
     let many: Vec<Value> = (0..700).map(|at| identity(&format!("puller-{at}"))).collect();
-    let body = asked(&template(&json!(many), &json!({})), &json!({}));
+    let body = deployment_of(&template(&json!(many), &json!({})), &json!({}));
     let ask = asking(&emulator);
 
     let begun = ask(Method::PUT, "many", &body).await;
-    let small = asked(&template(&json!([]), &json!({})), &json!({}));
+    let small = deployment_of(&template(&json!([]), &json!({})), &json!({}));
     let replaced = ask(Method::PUT, "Many", &small).await;
     let deleted = ask(Method::DELETE, "many", &Value::Null).await;
     let stopped = ask(Method::POST, "MANY/cancel", &Value::Null).await;
@@ -669,7 +670,7 @@ async fn a_deployment_that_a_restart_interrupted_has_failed_and_can_be_started_a
     registries.begin_deployment(&cut_off, "{}".to_owned()).await.unwrap();
 
     let found = get(&emulator, &path("one")).await.json();
-    let body = asked(&template(&json!([]), &json!({})), &json!({}));
+    let body = deployment_of(&template(&json!([]), &json!({})), &json!({}));
     let again = deploy(&emulator, "one", &body).await;
 
     assert_eq!(found["properties"]["provisioningState"], "Failed");
@@ -682,7 +683,7 @@ async fn a_deployment_that_a_restart_interrupted_has_failed_and_can_be_started_a
 async fn a_reset_leaves_only_the_first_group_and_no_deployment() {
     let (emulator, client) = start().await;
     make_group(&emulator, "team").await;
-    let body = asked(&template(&json!([identity("puller")]), &json!({})), &json!({}));
+    let body = deployment_of(&template(&json!([identity("puller")]), &json!({})), &json!({}));
     deploy(&emulator, "one", &body).await;
     let of_first = "resourceGroups/sealyard/providers/Microsoft.Resources/deployments";
     let begun = send(&emulator, Method::PUT, &format!("{of_first}/two"), &body).await;
@@ -712,11 +713,11 @@ async fn deployments_are_listed_replaced_exported_and_deleted_without_their_reso
     let good = template(&json!([identity("puller")]), &json!({}));
     let mut bad = identity("bad");
     bad["location"] = json!("no/where");
-    let bad = asked(&template(&json!([bad]), &json!({})), &json!({}));
-    deploy(&emulator, "good", &asked(&good, &json!({}))).await;
+    let bad = deployment_of(&template(&json!([bad]), &json!({})), &json!({}));
+    deploy(&emulator, "good", &deployment_of(&good, &json!({}))).await;
     deploy(&emulator, "bad", &bad).await;
 
-    let mut tagged = asked(&good, &json!({}));
+    let mut tagged = deployment_of(&good, &json!({}));
     tagged["tags"] = json!({"team": "one"});
     let again = send(&emulator, Method::PUT, &path("Good"), &tagged).await;
     ended(&emulator, &again).await;
@@ -771,7 +772,7 @@ async fn a_deployment_survives_a_restart_and_is_deleted_with_its_group() {
     let emulator = start().await.unwrap();
     make_group(&emulator, "team").await;
     let outputs = json!({"outputs": {"long": {"type": "array", "value": "[range(0, 5000)]"}}});
-    let body = asked(&template(&json!([]), &outputs), &json!({}));
+    let body = deployment_of(&template(&json!([]), &outputs), &json!({}));
     deploy(&emulator, "one", &body).await;
     let before = get(&emulator, &path("one")).await.json();
     emulator.shutdown().await;
@@ -875,7 +876,7 @@ fn with_policies_and_diagnostics() -> Value {
 async fn a_template_like_the_quickstart_with_policies_and_diagnostics_deploys_with_its_defaults() {
     let (emulator, _client) = start().await;
     make_group(&emulator, "team").await;
-    let body = asked(&with_policies_and_diagnostics(), &json!({}));
+    let body = deployment_of(&with_policies_and_diagnostics(), &json!({}));
 
     let ended = deploy(&emulator, "quick", &body).await;
     let shown = send(&emulator, Method::GET, &path("quick"), &Value::Null).await.json();

@@ -81,8 +81,8 @@ async fn a_resource_in_a_group_that_does_not_exist_is_refused_and_not_created() 
         format!("resourceGroups/nowhere/{ASSIGNMENTS}/11111111-1111-4111-8111-111111111111"),
     ] {
         let answer = send(&emulator, Method::PUT, &path, &place).await;
-        let told = (answer.status, code(&answer));
-        assert_eq!(told, (StatusCode::NOT_FOUND, "ResourceGroupNotFound".to_owned()), "{path}");
+        let actual = (answer.status, code(&answer));
+        assert_eq!(actual, (StatusCode::NOT_FOUND, "ResourceGroupNotFound".to_owned()), "{path}");
         let message = "Resource group 'nowhere' could not be found.";
         assert_eq!(answer.json()["error"]["message"], message);
     }
@@ -208,8 +208,8 @@ async fn a_change_whose_precondition_fails_is_refused_and_changes_nothing() {
     let late = change(("if-match", tag), json!({"a": "4"})).await;
 
     for refused in [absent, again, late] {
-        let told = (refused.status, code(&refused));
-        assert_eq!(told, (StatusCode::PRECONDITION_FAILED, "PreconditionFailed".to_owned()));
+        let actual = (refused.status, code(&refused));
+        assert_eq!(actual, (StatusCode::PRECONDITION_FAILED, "PreconditionFailed".to_owned()));
     }
     assert_eq!((made.status, changed.status), (StatusCode::CREATED, StatusCode::OK));
     let shown = shown().await;

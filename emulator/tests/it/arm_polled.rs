@@ -239,12 +239,12 @@ async fn a_location_is_stored_by_name_and_strict_parity_refuses_unknown_location
                 assert_eq!(get(&emulator, &path).await.status, StatusCode::NOT_FOUND, "{path}");
             }
         }
-        let asked = if strict { "East US" } else { "At Lantis" };
-        for (path, body) in placed(asked) {
+        let location = if strict { "East US" } else { "At Lantis" };
+        for (path, body) in placed(location) {
             let made = send(&emulator, Method::PUT, &path, &body).await;
             assert!(made.status.is_success(), "{path}: {made:?}");
             let kept = get(&emulator, &path).await.json();
-            assert_eq!(kept["location"], asked.replace(' ', "").to_lowercase(), "{path}");
+            assert_eq!(kept["location"], location.replace(' ', "").to_lowercase(), "{path}");
         }
     }
 }

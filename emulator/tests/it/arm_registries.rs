@@ -169,13 +169,14 @@ async fn the_status_of_a_registry_has_the_reason_and_the_time_since_it_serves_no
 
     let status = |shown: &Value| shown["properties"]["status"].clone();
     let ready = ("Ready".into(), "The registry is ready.".into());
-    let told = |shown| (status(shown)["displayStatus"].clone(), status(shown)["message"].clone());
-    assert_eq!(told(&made), ready);
+    let shown_status =
+        |shown| (status(shown)["displayStatus"].clone(), status(shown)["message"].clone());
+    assert_eq!(shown_status(&made), ready);
     assert_eq!(status(&dark)["displayStatus"], "Unavailable");
     let message = status(&dark)["message"].as_str().unwrap().to_owned();
     assert!(message.starts_with("Access to Key Encryption Key is forbidden."), "{message}");
     assert!(message.contains("is disabled"), "{message}");
-    assert_eq!(told(&back), ready);
+    assert_eq!(shown_status(&back), ready);
     assert!(status(&made)["timestamp"].is_string());
 }
 
@@ -185,17 +186,17 @@ async fn the_bypass_of_network_rules_is_stored_and_reported() {
     let bypass = |value: &str| json!({"properties": {"networkRuleBypassOptions": value}});
     let mut body = basic();
     body["properties"] = bypass("none")["properties"].clone();
-    let told = |shown: &Value| shown["properties"]["networkRuleBypassOptions"].clone();
+    let shown_bypass = |shown: &Value| shown["properties"]["networkRuleBypassOptions"].clone();
 
     let made = put(&emulator, "team1", &body).await.json();
     let other = patch(&emulator, "team1", &json!({"tags": {"a": "b"}})).await.json();
     let back = patch(&emulator, "team1", &bypass("AzureServices")).await.json();
     let wrong = patch(&emulator, "team1", &bypass("Unknown")).await;
 
-    assert_eq!((told(&made), told(&other)), (json!("None"), json!("None")));
-    assert_eq!(told(&back), "AzureServices");
+    assert_eq!((shown_bypass(&made), shown_bypass(&other)), (json!("None"), json!("None")));
+    assert_eq!(shown_bypass(&back), "AzureServices");
     assert_eq!(wrong.status, StatusCode::BAD_REQUEST, "{wrong:?}");
-    assert_eq!(told(&shown(&emulator, "team1").await), "AzureServices");
+    assert_eq!(shown_bypass(&shown(&emulator, "team1").await), "AzureServices");
 }
 
 #[tokio::test]

@@ -253,8 +253,8 @@ async fn an_invalid_login_request_is_refused_with_azures_error_body() {
     ] {
         let path = format!("{}/{part}", path("team1"));
         let answer = send(&emulator, method.clone(), &path, &body).await;
-        let told = (answer.status.as_u16(), code(&answer));
-        assert_eq!(told, (status, expected.to_owned()), "{method} {part} {body}: {answer:?}");
+        let actual = (answer.status.as_u16(), code(&answer));
+        assert_eq!(actual, (status, expected.to_owned()), "{method} {part} {body}: {answer:?}");
     }
 
     assert_eq!(get(&emulator, "tokens").await.json()["value"].as_array().unwrap().len(), 1);

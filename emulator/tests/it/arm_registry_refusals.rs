@@ -31,8 +31,8 @@ fn but_key(identity: &Value, name: &str, value: impl Into<Value>) -> Value {
 /// Sends an invalid registry and checks the refusal.
 async fn check(emulator: &Sealyard, body: Value, expected: &str, fragment: &str) {
     let answer = put(emulator, "team1", &body).await;
-    let told = (answer.status, code(&answer));
-    assert_eq!(told, (StatusCode::BAD_REQUEST, expected.to_owned()), "{body}: {answer:?}");
+    let actual = (answer.status, code(&answer));
+    assert_eq!(actual, (StatusCode::BAD_REQUEST, expected.to_owned()), "{body}: {answer:?}");
     let message = answer.json()["error"]["message"].as_str().unwrap().to_owned();
     assert!(message.contains(fragment) && !message.ends_with(".."), "{message}");
     assert!(emulator.registry_named("team1").is_none(), "{body}");
@@ -212,8 +212,8 @@ async fn a_refused_change_leaves_the_registry_unchanged() {
         ("plain", json!({"properties": {"publicNetworkAccess": "Disabled"}}), 400, "NotSupported"),
     ] {
         let answer = patch(&emulator, name, &body).await;
-        let told = (answer.status.as_u16(), code(&answer));
-        assert_eq!(told, (status, expected.to_owned()), "{name} {body}: {answer:?}");
+        let actual = (answer.status.as_u16(), code(&answer));
+        assert_eq!(actual, (status, expected.to_owned()), "{name} {body}: {answer:?}");
     }
     let mut without = with_key(&puller);
     without["properties"]["encryption"] = json!({"status": "enabled"});
@@ -242,8 +242,8 @@ async fn an_invalid_name_a_name_that_is_in_use_and_a_missing_group_are_refused()
         (Method::POST, path("plain"), 405, "MethodNotAllowed"),
     ] {
         let answer = send(&emulator, method.clone(), &path, &basic()).await;
-        let told = (answer.status.as_u16(), code(&answer));
-        assert_eq!(told, (status, expected.to_owned()), "{method} {path}: {answer:?}");
+        let actual = (answer.status.as_u16(), code(&answer));
+        assert_eq!(actual, (status, expected.to_owned()), "{method} {path}: {answer:?}");
     }
 }
 
@@ -317,9 +317,9 @@ async fn a_caller_who_may_change_a_registry_cannot_assign_an_identity_without_pe
 
     assert_eq!(given.status, StatusCode::CREATED, "{given:?}");
     assert_eq!(tagged.status, StatusCode::OK, "{tagged:?}");
-    let told = (refused.status, code(&refused));
+    let actual = (refused.status, code(&refused));
     assert_eq!(
-        told,
+        actual,
         (StatusCode::FORBIDDEN, "LinkedAuthorizationFailed".to_owned()),
         "{refused:?}"
     );

@@ -16,8 +16,8 @@ use crate::support::{Answer, content};
 const GROUP: &str = "resourceGroups/team";
 
 fn kills() -> u32 {
-    let asked = std::env::var("SEALYARD_TEST_KILLS").ok();
-    asked.map_or(4, |asked| asked.parse().expect("SEALYARD_TEST_KILLS is a number"))
+    let kills = std::env::var("SEALYARD_TEST_KILLS").ok();
+    kills.map_or(4, |kills| kills.parse().expect("SEALYARD_TEST_KILLS is a number"))
 }
 
 fn owner(process: &Process) -> Owner {
@@ -27,8 +27,8 @@ fn owner(process: &Process) -> Owner {
 }
 
 /// Waits until the emulator has no unfinished operation.
-async fn settled(process: &Process) -> Value {
-    let settled = async {
+async fn operations_end(process: &Process) -> Value {
+    let ended = async {
         loop {
             let status = process.client.get("/_sealyard/status").await.json();
             if status["unfinished"].is_null() {
@@ -37,7 +37,7 @@ async fn settled(process: &Process) -> Value {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(Duration::from_mins(1), settled).await.expect("operations end")
+    tokio::time::timeout(Duration::from_mins(1), ended).await.expect("operations end")
 }
 
 async fn prepare_reset(process: &Process, layer: &[u8]) {
@@ -82,7 +82,7 @@ async fn local_is_available_after_every_kill_during_a_reset_after_a_rotation() {
         assert!(is_reset || (!was_answered && pulled.body == layer), "kill {kill}: {pulled:?}");
         assert_eq!(process.client.push_blob("app", b"new").await.status, StatusCode::CREATED);
         *seen.entry(if is_reset { "reset" } else { "not begun" }).or_insert(0) += 1;
-        let (state, cause) = local(&settled(&process).await);
+        let (state, cause) = local(&operations_end(&process).await);
         assert_eq!((state.as_str(), &cause), ("active", &Value::Null), "kill {kill}");
     }
     eprintln!("reset after a rotation: {kills} kills, 0 unavailable, {seen:?}");
@@ -141,7 +141,7 @@ async fn an_accepted_deletion_of_a_group_is_completed_after_every_kill_and_its_o
         let group = owner.subscription(Method::HEAD, GROUP, &Value::Null).await;
         assert_eq!(group.status, StatusCode::NOT_FOUND, "kill {kill}");
         assert_eq!(principals(&process).await, before, "kill {kill}");
-        let registries = settled(&process).await["registries"].as_array().unwrap().len();
+        let registries = operations_end(&process).await["registries"].as_array().unwrap().len();
         assert_eq!(registries, 1, "kill {kill}");
     }
     eprintln!(

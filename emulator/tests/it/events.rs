@@ -21,16 +21,16 @@ async fn a_revocation_its_end_and_a_rotation_are_reported_in_order_with_their_re
     client.key("enable").await;
     client.key("rotate").await;
 
-    let told = list(&client).await;
-    let told: Vec<_> = told.iter().filter(|event| event["from"] != "checking").collect();
-    let events: Vec<_> = told.iter().map(|event| event["event"].as_str().unwrap()).collect();
-    assert_eq!(events, ["stateChanged", "stateChanged", "rotated"], "{told:?}");
-    assert_eq!((&told[0]["from"], &told[0]["to"]), (&"active".into(), &"unavailable".into()));
-    assert_eq!(told[0]["cause"], "keyDisabled");
-    assert_eq!((&told[1]["to"], told[1].get("cause")), (&"active".into(), None));
-    assert_eq!(told[2]["keyIdentifier"], told[2]["to"]);
-    assert!(told[2]["to"].as_str().unwrap().starts_with("https://"), "{}", told[2]);
-    assert!(told.iter().all(|event| event["registry"] == "local"));
+    let sent = list(&client).await;
+    let sent: Vec<_> = sent.iter().filter(|event| event["from"] != "checking").collect();
+    let events: Vec<_> = sent.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["stateChanged", "stateChanged", "rotated"], "{sent:?}");
+    assert_eq!((&sent[0]["from"], &sent[0]["to"]), (&"active".into(), &"unavailable".into()));
+    assert_eq!(sent[0]["cause"], "keyDisabled");
+    assert_eq!((&sent[1]["to"], sent[1].get("cause")), (&"active".into(), None));
+    assert_eq!(sent[2]["keyIdentifier"], sent[2]["to"]);
+    assert!(sent[2]["to"].as_str().unwrap().starts_with("https://"), "{}", sent[2]);
+    assert!(sent.iter().all(|event| event["registry"] == "local"));
 }
 
 #[tokio::test]
@@ -62,9 +62,9 @@ async fn calls_transitions_rotations_and_states_are_counted() {
     client.key("rotate").await;
 
     client.key("disable").await;
-    let told = client.get("/_sealyard/metrics").await;
+    let metrics = client.get("/_sealyard/metrics").await;
 
-    let text = String::from_utf8(told.body).unwrap();
+    let text = String::from_utf8(metrics.body).unwrap();
     for line in [
         r#"sealyard_registry_state{registry="local",state="unavailable"} 1"#,
         r#"sealyard_registry_state{registry="local",state="active"} 0"#,

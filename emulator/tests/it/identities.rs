@@ -233,10 +233,10 @@ async fn in_strict_parity_a_revocation_in_the_vault_still_stops_a_removed_identi
 async fn in_strict_parity_revoke_by_identity_returns_at_once_and_reports_when_it_takes_effect() {
     let (_emulator, admin, client, clock, layer) = strict().await;
     let path = |verb: &str| format!("/_sealyard/registries/team1/{verb}");
-    let asked = clock.elapsed();
+    let begun = clock.elapsed();
 
     let revoked = admin.send_json(&path("revoke"), &json!({ "by": "identity" })).await;
-    let took = clock.elapsed().saturating_sub(asked);
+    let took = clock.elapsed().saturating_sub(begun);
     advance(&admin, "P90D").await;
     let refused = client.pull_blob("app", &layer).await;
     let restored = admin.send_json(&path("restore"), &json!({})).await.json();

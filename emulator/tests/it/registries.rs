@@ -112,13 +112,13 @@ async fn all_registries_survive_a_restart_and_an_unavailable_one_does_not_affect
     emulator.registry_named("team1").unwrap().key_ring().check().await;
     assert!(client_of(&emulator, "team1").pull_blob("app", &layer).await.body == layer);
     let list = Client::of(&emulator).get("/_sealyard/registries").await.json();
-    let told: Vec<_> = list["registries"].as_array().unwrap().iter().collect();
+    let registries: Vec<_> = list["registries"].as_array().unwrap().iter().collect();
     assert_eq!(
-        told.iter().map(|one| &one["name"]).collect::<Vec<_>>(),
+        registries.iter().map(|one| &one["name"]).collect::<Vec<_>>(),
         ["local", "plain", "team1", "team2"]
     );
     assert_eq!(
-        (&told[1]["sku"], &told[1]["encryption"], &told[1]["key"]),
+        (&registries[1]["sku"], &registries[1]["encryption"], &registries[1]["key"]),
         (&json!("Basic"), &json!("disabled"), &Value::Null)
     );
 }

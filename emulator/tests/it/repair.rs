@@ -346,13 +346,13 @@ async fn small_files_that_are_damaged_as_the_journal_is_are_printed_as_lost_with
     assert_eq!(repaired.code, Some(6), "{} {}", repaired.out, repaired.err);
     for (manifest, tag) in world.manifests.iter().zip(["v1", "v2"]) {
         let lost = format!("lost: the manifest app@{}", content::digest(manifest));
-        let told = repaired.out.lines().find(|line| line.contains(&lost));
-        let told = told.unwrap_or_else(|| panic!("{lost}: {}", repaired.out));
-        assert!(told.contains(&format!("app:{tag}")), "{told}");
+        let line = repaired.out.lines().find(|line| line.contains(&lost));
+        let line = line.unwrap_or_else(|| panic!("{lost}: {}", repaired.out));
+        assert!(line.contains(&format!("app:{tag}")), "{line}");
         assert!(again.out.contains(&format!("manifest app@{}", content::digest(manifest))));
     }
-    let told = repaired.out.lines().filter(|line| line.contains("lost: the ")).count();
-    assert_eq!(told, small.len(), "{}", repaired.out);
+    let lines = repaired.out.lines().filter(|line| line.contains("lost: the ")).count();
+    assert_eq!(lines, small.len(), "{}", repaired.out);
     assert_eq!(manifest.status, StatusCode::NOT_FOUND);
     assert!(layer.body == world.layers[0], "what is not lost is not named");
 }

@@ -27,10 +27,10 @@ const LATER: Duration = Duration::from_secs(6);
 
 /// A method to revoke the registry's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
-    PolicyTaken,
+enum AccessLoss {
+    PolicyRemoved,
     PolicyWithoutUnwrap,
-    RoleTaken,
+    RoleRemoved,
     VersionDisabled,
     KeyDeleted,
     FirewallClosed,
@@ -39,14 +39,14 @@ enum Way {
     VaultDown,
     VaultThrottles,
     IssuerDown,
-    IdentityTaken,
+    IdentityRemoved,
 }
 
-impl Way {
+impl AccessLoss {
     const ALL: [Self; 12] = [
-        Self::PolicyTaken,
+        Self::PolicyRemoved,
         Self::PolicyWithoutUnwrap,
-        Self::RoleTaken,
+        Self::RoleRemoved,
         Self::VersionDisabled,
         Self::KeyDeleted,
         Self::FirewallClosed,
@@ -55,14 +55,14 @@ impl Way {
         Self::VaultDown,
         Self::VaultThrottles,
         Self::IssuerDown,
-        Self::IdentityTaken,
+        Self::IdentityRemoved,
     ];
 
     /// The cause in the errors for clients.
     fn cause(self) -> &'static str {
         match self {
-            Self::PolicyTaken | Self::PolicyWithoutUnwrap => "policyRemoved",
-            Self::RoleTaken => "roleRemoved",
+            Self::PolicyRemoved | Self::PolicyWithoutUnwrap => "policyRemoved",
+            Self::RoleRemoved => "roleRemoved",
             Self::VersionDisabled => "keyDisabled",
             Self::KeyDeleted => "keyDeleted",
             Self::FirewallClosed | Self::PublicAccessOff => "vaultFirewall",
@@ -70,7 +70,7 @@ impl Way {
             Self::VaultDown => "vaultUnreachable",
             Self::VaultThrottles => "vaultThrottled",
             Self::IssuerDown => "issuerDown",
-            Self::IdentityTaken => "identityRemoved",
+            Self::IdentityRemoved => "identityRemoved",
         }
     }
 
@@ -81,7 +81,7 @@ impl Way {
 
     /// Creates the state that the method needs.
     async fn prepare(self, vault: &MockKeyVault, identity: &str) {
-        if self == Self::RoleTaken {
+        if self == Self::RoleRemoved {
             let scope = vault.vault_id(VAULT).unwrap();
             vault.assign_role(&scope, ROLE, identity).await.unwrap();
             let roles = VaultChanges { rbac: Some(true), ..VaultChanges::default() };
@@ -92,12 +92,12 @@ impl Way {
     async fn revoke(self, emulator: &Sealyard, identity: &str) {
         let vault = emulator.vault().unwrap();
         match self {
-            Self::PolicyTaken => vault.remove_access_policy(VAULT, identity).await.unwrap(),
+            Self::PolicyRemoved => vault.remove_access_policy(VAULT, identity).await.unwrap(),
             Self::PolicyWithoutUnwrap => {
                 let some = [KeyPermission::Get, KeyPermission::WrapKey];
                 vault.set_access_policy(VAULT, identity, &some).await.unwrap();
             }
-            Self::RoleTaken => {
+            Self::RoleRemoved => {
                 let scope = vault.vault_id(VAULT).unwrap();
                 vault.remove_role(&scope, ROLE, identity).await.unwrap();
             }
@@ -114,7 +114,7 @@ impl Way {
                 vault.add_fault(serde_json::from_value::<FaultRule>(rule).unwrap()).unwrap();
             }
             Self::IssuerDown => vault.set_issuer_outage(true),
-            Self::IdentityTaken => {
+            Self::IdentityRemoved => {
                 let remove = vec![IdentityRef::Resource(start_identity(emulator))];
                 change(emulator, Change { remove, ..Change::default() }).await;
             }
@@ -124,11 +124,11 @@ impl Way {
     async fn restore(self, emulator: &Sealyard, identity: &str) {
         let vault = emulator.vault().unwrap();
         match self {
-            Self::PolicyTaken | Self::PolicyWithoutUnwrap => {
+            Self::PolicyRemoved | Self::PolicyWithoutUnwrap => {
                 let all = KeyPermission::FOR_ENCRYPTION;
                 vault.set_access_policy(VAULT, identity, all).await.unwrap();
             }
-            Self::RoleTaken => {
+            Self::RoleRemoved => {
                 let scope = vault.vault_id(VAULT).unwrap();
                 vault.assign_role(&scope, ROLE, identity).await.unwrap();
             }
@@ -142,7 +142,7 @@ impl Way {
             Self::VaultDown => vault.set_outage(false),
             Self::VaultThrottles => vault.clear_faults(),
             Self::IssuerDown => vault.set_issuer_outage(false),
-            Self::IdentityTaken => {
+            Self::IdentityRemoved => {
                 let assign = vec![start_identity(emulator)];
                 change(emulator, Change { assign, ..Change::default() }).await;
             }
@@ -239,7 +239,7 @@ async fn broken_after(
 }
 
 /// One row of the table.
-async fn is_refused_by_its_cause_and_undone_to_the_byte(method: Way) {
+async fn is_refused_by_its_cause_and_undone_to_the_byte(method: AccessLoss) {
     let (emulator, client, clock) = start_with_clock().await;
     let vault = emulator.vault().unwrap();
     let identity = vault.managed_identity().object_id.to_owned();
@@ -293,8 +293,8 @@ async fn is_refused_by_its_cause_and_undone_to_the_byte(method: Way) {
     let received = received.expect("the download was not cut");
     assert!(received < large.len());
     assert!(lease.with(|_| ()).is_err(), "a data key is left");
-    let told = client.get("/_sealyard/status").await.json();
-    assert_eq!(told["registries"][0]["cause"], method.cause());
+    let report = client.get("/_sealyard/status").await.json();
+    assert_eq!(report["registries"][0]["cause"], method.cause());
     assert_eq!(client.get("/v2/").await.status, StatusCode::OK);
     assert_eq!(client.get("/_sealyard/health").await.status, StatusCode::OK);
     let events = client.request(Method::GET, "/_sealyard/events");
@@ -325,21 +325,21 @@ macro_rules! rows {
         $(
             #[tokio::test]
             async fn $name() {
-                is_refused_by_its_cause_and_undone_to_the_byte(Way::$method).await;
+                is_refused_by_its_cause_and_undone_to_the_byte(AccessLoss::$method).await;
             }
         )*
 
         #[test]
         fn every_method_has_a_row() {
-            assert_eq!([$(Way::$method),*], Way::ALL);
+            assert_eq!([$(AccessLoss::$method),*], AccessLoss::ALL);
         }
     };
 }
 
 rows! {
-    the_access_policy_is_removed: PolicyTaken,
+    the_access_policy_is_removed: PolicyRemoved,
     the_access_policy_loses_the_permission_to_unwrap: PolicyWithoutUnwrap,
-    the_role_is_removed: RoleTaken,
+    the_role_is_removed: RoleRemoved,
     the_version_is_disabled: VersionDisabled,
     the_key_is_deleted_and_recovered: KeyDeleted,
     the_firewall_of_the_vault_is_closed: FirewallClosed,
@@ -348,7 +348,7 @@ rows! {
     the_vault_is_unreachable: VaultDown,
     the_vault_throttles: VaultThrottles,
     the_issuer_of_tokens_is_down: IssuerDown,
-    the_identity_is_taken_from_the_registry: IdentityTaken,
+    the_identity_is_removed_from_the_registry: IdentityRemoved,
 }
 
 #[tokio::test]
@@ -381,7 +381,7 @@ async fn clients_do_not_notice_an_outage_that_is_shorter_than_a_lease() {
     let layer = content::bytes(7, 300_000);
     client.push_image("app", "v1", &[&layer]).await;
     let vault = emulator.vault().unwrap();
-    let told = || client.get("/_sealyard/metrics");
+    let metrics = || client.get("/_sealyard/metrics");
     let transitions = |answer: Answer| {
         let text = String::from_utf8(answer.body).unwrap();
         text.lines().filter(|line| line.contains("unavailable\",cause")).count()
@@ -396,7 +396,7 @@ async fn clients_do_not_notice_an_outage_that_is_shorter_than_a_lease() {
     assert!(during.body == layer);
     assert!(client.pull_blob("app", &layer).await.body == layer);
     assert_eq!(client.push_blob("app", b"more").await.status, StatusCode::CREATED);
-    assert_eq!(transitions(told().await), 0);
+    assert_eq!(transitions(metrics().await), 0);
 }
 
 #[tokio::test]
@@ -450,9 +450,9 @@ async fn narrows(attributes: impl Fn(i64) -> serde_json::Value) {
     assert_eq!(status.cause, Some(Cause::KeyExpired), "{status:?}");
     assert!(matches!(rotated, Err(RingError::OutsideValidity { .. })), "{rotated:?}");
     assert_eq!(ring.describe().data_keys, 1, "no new data key is created");
-    let told = client.get("/_sealyard/status").await.json();
-    assert_eq!(told["registries"][0]["state"], "active");
-    assert_eq!(told["registries"][0]["cause"], "keyExpired");
+    let report = client.get("/_sealyard/status").await.json();
+    assert_eq!(report["registries"][0]["state"], "active");
+    assert_eq!(report["registries"][0]["cause"], "keyExpired");
     client.key("rotate").await;
     assert_eq!(ring.check().await.cause, None, "a rotation to a valid version ends it");
 }

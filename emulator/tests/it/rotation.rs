@@ -101,8 +101,8 @@ async fn a_registry_moves_to_a_key_in_another_vault_and_no_longer_needs_the_firs
     assert!(denied.contains("No policy gives it 'Get"), "{denied}");
     assert!(lacking.ends_with("No policy gives it 'Wrap Key'."), "{lacking}");
     assert_eq!(ring.check().await.cause, None);
-    let told = ring.describe();
-    assert!(told.automatic && told.configured == Some(key), "{told:?}");
+    let description = ring.describe();
+    assert!(description.automatic && description.configured == Some(key), "{description:?}");
     assert_eq!(client.pull_blob("app", b"before").await.body, b"before");
     assert_eq!(client.push_blob("app", b"after").await.status, reqwest::StatusCode::CREATED);
 }

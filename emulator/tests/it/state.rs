@@ -27,7 +27,7 @@ const LEASE: Duration = Duration::from_secs(5);
 
 /// A method to revoke the registry's key through Azure's interfaces, without the emulator's own commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Way {
+enum AzureRevocation {
     Policy,
     Role,
     Disable,
@@ -37,7 +37,7 @@ enum Way {
     Identity,
 }
 
-impl Way {
+impl AzureRevocation {
     const ALL: [Self; 7] = [
         Self::Policy,
         Self::Disable,
@@ -150,7 +150,7 @@ async fn identity(owner: &Owner, assigned: &Value) {
 
 /// Waits without a pull until `health` reports this state and cause.
 async fn becomes(client: &Client, state: &str, cause: Option<&str>) {
-    let told = async {
+    let reported = async {
         loop {
             let health = client.get("/_sealyard/health").await.json();
             let local = &health["registries"][0];
@@ -160,7 +160,7 @@ async fn becomes(client: &Client, state: &str, cause: Option<&str>) {
             tokio::task::yield_now().await;
         }
     };
-    let came = tokio::time::timeout(Duration::from_mins(1), told).await;
+    let came = tokio::time::timeout(Duration::from_mins(1), reported).await;
     assert!(came.is_ok(), "{state} {cause:?}: {:?}", client.get("/_sealyard/health").await.json());
 }
 
@@ -199,7 +199,7 @@ async fn purposes(client: &Client) -> Vec<String> {
 
 #[tokio::test]
 async fn each_revocation_through_azures_interfaces_and_its_end_are_reported_within_a_lease() {
-    for method in Way::ALL {
+    for method in AzureRevocation::ALL {
         let (emulator, client, clock) = start_with_clock().await;
         let owner = Owner::of(emulator.vault().unwrap());
         method.prepare(&owner).await;
@@ -295,14 +295,14 @@ async fn an_idle_emulator_and_requests_for_its_state_cause_no_vault_calls() {
     let (emulator, client, clock) = start_with_clock().await;
     becomes(&client, "active", None).await;
     let vault = emulator.vault().unwrap();
-    let asked = vault.calls().len();
+    let probes = vault.calls().len();
 
     for _ in 0..20 {
         clock.pass(LEASE);
         all_answer(&client).await;
     }
 
-    assert_eq!(vault.calls().len(), asked);
+    assert_eq!(vault.calls().len(), probes);
     emulator.shutdown().await;
 }
 
@@ -364,7 +364,7 @@ struct Hidden {
     client: Client,
     clock: Clock,
     /// The number of unwrap requests.
-    asked: Arc<AtomicUsize>,
+    probes: Arc<AtomicUsize>,
     _folder: tempfile::TempDir,
 }
 
@@ -372,7 +372,7 @@ struct Hidden {
 struct Proxy {
     http: reqwest::Client,
     vault: String,
-    asked: Arc<AtomicUsize>,
+    probes: Arc<AtomicUsize>,
 }
 
 async fn pass_on(State(proxy): State<Proxy>, request: Request) -> Response {
@@ -381,7 +381,7 @@ async fn pass_on(State(proxy): State<Proxy>, request: Request) -> Response {
         return StatusCode::NOT_FOUND.into_response();
     }
     if path.contains("/unwrapkey") {
-        proxy.asked.fetch_add(1, Ordering::SeqCst);
+        proxy.probes.fetch_add(1, Ordering::SeqCst);
     }
     let (head, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
@@ -405,11 +405,11 @@ async fn pass_on(State(proxy): State<Proxy>, request: Request) -> Response {
 async fn hidden() -> Hidden {
     let clock = Clock::manual(time::macros::datetime!(2026-01-01 00:00 UTC));
     let vault = MockKeyVault::builder().ephemeral().clock(clock.clone()).start().await.unwrap();
-    let asked = Arc::new(AtomicUsize::new(0));
+    let probes = Arc::new(AtomicUsize::new(0));
     let proxy = Proxy {
         http: Client::trusting(&vault),
         vault: format!("https://127.0.0.1:{}", vault.address().port()),
-        asked: Arc::clone(&asked),
+        probes: Arc::clone(&probes),
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -425,12 +425,12 @@ async fn hidden() -> Hidden {
     let emulator =
         Sealyard::builder().config(config).free_ports().clock(clock.clone()).start().await.unwrap();
     let client = Client::of(&emulator);
-    Hidden { vault, emulator, client, clock, asked, _folder: folder }
+    Hidden { vault, emulator, client, clock, probes, _folder: folder }
 }
 
 impl Hidden {
-    fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+    fn probes(&self) -> usize {
+        self.probes.load(Ordering::SeqCst)
     }
 }
 
@@ -443,20 +443,20 @@ async fn without_notifications_requests_for_the_state_ask_the_vault_once_per_lea
     for path in ["status", "health", "metrics", "registries", "registries/local", "events"] {
         for _ in 0..2 {
             world.clock.pass(LEASE);
-            let before = world.asked();
+            let before = world.probes();
             for _ in 0..3 {
                 let request = client.request(Method::GET, &format!("/_sealyard/{path}"));
                 request.header("accept", "application/json").send().await.unwrap();
                 all_answer(client).await;
             }
-            assert_eq!(world.asked(), before + 1, "{path}");
+            assert_eq!(world.probes(), before + 1, "{path}");
         }
     }
-    let before = world.asked();
+    let before = world.probes();
     for _ in 0..20 {
         world.clock.pass(LEASE);
     }
-    assert_eq!(world.asked(), before, "the vault was asked without a request for the state");
+    assert_eq!(world.probes(), before, "the vault was asked without a request for the state");
 
     assert!(purposes(client).await.contains(&"state".to_owned()));
     world.emulator.shutdown().await;
@@ -506,7 +506,7 @@ async fn while_a_stream_of_events_is_open_the_registry_asks_the_vault_once_per_l
     let owner = Owner::of(&world.vault);
     let answer = world.client.request(Method::GET, "/_sealyard/events").send().await.unwrap();
     let mut stream = answer.bytes_stream();
-    let (before, mut passes, mut text) = (world.asked(), 0, String::new());
+    let (before, mut passes, mut text) = (world.probes(), 0, String::new());
     // Reads the stream until the condition is true.
     let mut reads = async |until: &dyn Fn(&str) -> bool| {
         let reading = async {
@@ -524,11 +524,11 @@ async fn while_a_stream_of_events_is_open_the_registry_asks_the_vault_once_per_l
             .expect("the condition becomes true");
     };
 
-    reads(&|_| world.asked() >= before + 2).await;
+    reads(&|_| world.probes() >= before + 2).await;
     owner.set_enabled(false).await;
     reads(&|text| text.contains(r#""cause":"keyDisabled""#)).await;
 
-    assert!(world.asked() <= before + passes + 1, "the vault was asked more than once per lease");
+    assert!(world.probes() <= before + passes + 1, "the vault was asked more than once per lease");
     drop(stream);
     world.emulator.shutdown().await;
 }

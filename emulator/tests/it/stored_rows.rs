@@ -48,28 +48,28 @@ async fn findings_of_a_start_in_the_rows_of_registry_and_vault_are_in_the_events
     let is_quarantined = |event: &sealyard::internals::registry::Event| {
         serde_json::to_string(&event.event).unwrap().contains("quarantined")
     };
-    if !events.kept.iter().any(|event| is_quarantined(event)) {
+    if !events.retained.iter().any(|event| is_quarantined(event)) {
         while !is_quarantined(&events.live.recv().await.unwrap()) {}
     }
 
     let status = client.get("/_sealyard/status").await.json();
     let request = client.request(Method::GET, "/_sealyard/events");
-    let told = request.header("accept", "application/json").send().await.unwrap();
-    let told: serde_json::Value = told.json().await.unwrap();
-    let told: Vec<&str> = told["events"]
+    let answer = request.header("accept", "application/json").send().await.unwrap();
+    let answer: serde_json::Value = answer.json().await.unwrap();
+    let sent: Vec<&str> = answer["events"]
         .as_array()
         .unwrap()
         .iter()
         .filter(|event| event["event"] == "rowsNotice")
         .map(|event| event["words"].as_str().unwrap())
         .collect();
-    let find = |start: &str| told.iter().filter(|told| told.starts_with(start)).count();
-    assert_eq!(find("registry: the head of the journal was missing"), 1, "{told:?}");
-    assert_eq!(find("vault: the head of the journal was missing"), 1, "{told:?}");
-    assert_eq!(find("registry: 1 files that no row names"), 1, "{told:?}");
+    let find = |start: &str| sent.iter().filter(|notice| notice.starts_with(start)).count();
+    assert_eq!(find("registry: the head of the journal was missing"), 1, "{sent:?}");
+    assert_eq!(find("vault: the head of the journal was missing"), 1, "{sent:?}");
+    assert_eq!(find("registry: 1 files that no row names"), 1, "{sent:?}");
     assert!(data.join("quarantine").join(orphan).exists());
     let notices = status["notices"].as_array().unwrap();
-    assert_eq!(notices.len(), told.len(), "{status}");
+    assert_eq!(notices.len(), sent.len(), "{status}");
     assert_eq!(emulator.vault().unwrap().notices().len(), 1);
 }
 

@@ -124,11 +124,11 @@ async fn an_update_with_the_same_key_uses_its_newest_version_only_on_request() {
 
     let same = update(&emulator, &registry, as_it_is(&registry)).await.unwrap();
     let stayed = same.key_ring().describe().versioned;
-    let asked = Update { refresh: true, ..as_it_is(&registry) };
-    let asked = update(&emulator, &registry, asked).await.unwrap();
+    let refreshed = Update { refresh: true, ..as_it_is(&registry) };
+    let refreshed = update(&emulator, &registry, refreshed).await.unwrap();
 
     assert_eq!(stayed, first);
-    assert_ne!(asked.key_ring().describe().versioned, first);
+    assert_ne!(refreshed.key_ring().describe().versioned, first);
 }
 
 #[tokio::test]

@@ -169,7 +169,7 @@ async fn abandoned_content_is_collected_and_content_in_use_is_not() {
         .unwrap();
 
     assert_eq!((fresh.removed.blobs, fresh.removed.uploads), (0, 0));
-    assert_eq!((fresh.kept.blobs, fresh.kept.uploads), (1, 1));
+    assert_eq!((fresh.retained.blobs, fresh.retained.uploads), (1, 1));
     assert_eq!(
         client.pull_blob("app", b"nothing refers to it.").await.status,
         StatusCode::NOT_FOUND

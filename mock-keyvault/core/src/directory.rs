@@ -23,7 +23,7 @@ impl Directory {
     }
 
     /// The principal of a token, if the token is valid and is for an accepted resource.
-    pub fn of_token(
+    pub fn by_token(
         &self,
         token: &str,
         accepts: impl FnOnce(&str) -> bool,
@@ -32,7 +32,7 @@ impl Directory {
     }
 
     /// The application that has this secret.
-    pub fn of_secret(&self, client_id: &str, secret: &str) -> Option<Arc<Principal>> {
+    pub fn by_secret(&self, client_id: &str, secret: &str) -> Option<Arc<Principal>> {
         self.issuer.proven(client_id, secret)
     }
 

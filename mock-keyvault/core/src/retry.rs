@@ -28,7 +28,7 @@ mod tests {
 
     use super::*;
 
-    async fn told(response: impl IntoResponse) -> Option<String> {
+    async fn retry_after(response: impl IntoResponse) -> Option<String> {
         let answer = with_retry_after(response.into_response()).await;
         Some(answer.headers().get(RETRY_AFTER)?.to_str().unwrap().to_owned())
     }
@@ -37,9 +37,9 @@ mod tests {
     async fn a_503_gets_retry_after_unless_it_has_one_or_is_from_a_fault_rule() {
         let down = StatusCode::SERVICE_UNAVAILABLE;
 
-        assert_eq!(told(down).await.as_deref(), Some("1"));
-        assert_eq!(told((down, [(RETRY_AFTER, "7")])).await.as_deref(), Some("7"));
-        assert_eq!(told((down, [(FAULT_HEADER, "rule")])).await, None);
-        assert_eq!(told(StatusCode::FORBIDDEN).await, None);
+        assert_eq!(retry_after(down).await.as_deref(), Some("1"));
+        assert_eq!(retry_after((down, [(RETRY_AFTER, "7")])).await.as_deref(), Some("7"));
+        assert_eq!(retry_after((down, [(FAULT_HEADER, "rule")])).await, None);
+        assert_eq!(retry_after(StatusCode::FORBIDDEN).await, None);
     }
 }

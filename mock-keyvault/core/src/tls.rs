@@ -214,32 +214,32 @@ impl LeafCertificates {
         })
     }
 
-    fn is_ours(&self, asked: &str) -> bool {
+    fn is_ours(&self, host: &str) -> bool {
         self.names.iter().any(|name| match name.strip_prefix('*') {
-            Some(suffix) => asked.len() > suffix.len() && asked.ends_with(suffix),
-            None => asked == name,
+            Some(suffix) => host.len() > suffix.len() && host.ends_with(suffix),
+            None => host == name,
         })
     }
 
-    fn named(&self, asked: &str) -> Option<Arc<CertifiedKey>> {
-        let asked = asked.to_ascii_lowercase();
-        if !self.is_ours(&asked) {
+    fn named(&self, host: &str) -> Option<Arc<CertifiedKey>> {
+        let host = host.to_ascii_lowercase();
+        if !self.is_ours(&host) {
             return None;
         }
         // No code panics while it holds the lock, so a poisoned map is still whole.
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(leaf) = made.get(&asked) {
+        if let Some(leaf) = made.get(&host) {
             return Some(Arc::clone(leaf));
         }
-        match leaf(&self.issuer, &self.authority, &self.clock, vec![asked.clone()]) {
+        match leaf(&self.issuer, &self.authority, &self.clock, vec![host.clone()]) {
             Ok(leaf) => {
                 if made.len() < MAX_LEAVES {
-                    made.insert(asked, Arc::clone(&leaf));
+                    made.insert(host, Arc::clone(&leaf));
                 }
                 Some(leaf)
             }
             Err(error) => {
-                tracing::warn!(host.name = asked, %error, "cannot create a certificate");
+                tracing::warn!(host.name = host, %error, "cannot create a certificate");
                 None
             }
         }
@@ -248,7 +248,7 @@ impl LeafCertificates {
 
 impl ResolvesServerCert for LeafCertificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let named = hello.server_name().and_then(|asked| self.named(asked));
+        let named = hello.server_name().and_then(|host| self.named(host));
         Some(named.unwrap_or_else(|| Arc::clone(&self.fallback)))
     }
 }

@@ -68,8 +68,8 @@ impl Filter {
     }
 
     fn matches(&self, call: &Call) -> bool {
-        let same = |asked: &Option<String>, found: &str| {
-            asked.as_ref().is_none_or(|asked| asked.eq_ignore_ascii_case(found))
+        let same = |wanted: &Option<String>, found: &str| {
+            wanted.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(found))
         };
         (same(&self.operation, call.operation.as_str())
             || same(&self.operation, diagnostic_name(call.operation)))

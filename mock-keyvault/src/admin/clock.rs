@@ -27,8 +27,8 @@ pub(super) async fn answer(app: &Arc<App>, request: Request<Body>) -> Result<Res
     match *request.method() {
         Method::GET => Ok(report(app)),
         Method::POST => {
-            let asked: ClockRequest = read(request.into_body()).await?;
-            let plan = asked.plan(app.clock.now()).map_err(|e| AdminError::Bad(e.to_string()))?;
+            let body: ClockRequest = read(request.into_body()).await?;
+            let plan = body.plan(app.clock.now()).map_err(|e| AdminError::Bad(e.to_string()))?;
             // Before anything moves: if the move cannot be stored, the clock would differ after a restart.
             app.folder.disk_space().spend(CLOCK_BYTES, Purpose::Rows).map_err(VaultError::from)?;
             app.clock.carry_out(plan);

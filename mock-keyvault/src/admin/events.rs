@@ -73,8 +73,8 @@ impl Filter {
     }
 
     fn matches(&self, event: &KeyEvent) -> bool {
-        let same = |asked: &Option<String>, found: &str| {
-            asked.as_ref().is_none_or(|asked| asked.eq_ignore_ascii_case(found))
+        let same = |wanted: &Option<String>, found: &str| {
+            wanted.as_ref().is_none_or(|wanted| wanted.eq_ignore_ascii_case(found))
         };
         let name = event.event_type.as_str();
         let short = name.rsplit('.').next().unwrap_or(name);

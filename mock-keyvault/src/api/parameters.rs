@@ -105,8 +105,8 @@ impl KeyCreateParameters {
             Family::Ec => KeyShape::Ec(curve(self.crv.as_deref())?),
         };
         // Azure ignores this too: a recorded request for 3 got a key with 65537.
-        if let Some(asked) = self.public_exponent.filter(|exponent| *exponent != EXPONENT) {
-            tracing::debug!(asked, "the key is created with the public exponent {EXPONENT}");
+        if let Some(requested) = self.public_exponent.filter(|exponent| *exponent != EXPONENT) {
+            tracing::debug!(requested, "the key is created with the public exponent {EXPONENT}");
         }
         let attributes = self.attributes.unwrap_or_default();
         attributes.refuse_release(self.release_policy)?;
@@ -316,7 +316,7 @@ fn operations(names: Vec<String>) -> Result<Vec<KeyOperation>, VaultError> {
     if unknown.is_empty() {
         return Ok(found);
     }
-    Err(VaultError::UnsupportedOperations { asked: unknown, supported: KeyOperation::OF_RSA })
+    Err(VaultError::UnsupportedOperations { requested: unknown, supported: KeyOperation::OF_RSA })
 }
 
 fn tags(tags: BTreeMap<String, Option<String>>) -> Result<BTreeMap<String, String>, VaultError> {

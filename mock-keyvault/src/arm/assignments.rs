@@ -55,7 +55,7 @@ pub(super) async fn put(
         context.call(move |vaults, by| Ok(vaults.authorization().assign(new, by)?)).await?;
     let status = match assigned {
         Assigned::Created => StatusCode::CREATED,
-        Assigned::Kept => StatusCode::OK,
+        Assigned::Unchanged => StatusCode::OK,
     };
     respond::json(status, &rendered(&made))
 }

@@ -252,11 +252,11 @@ fn of_vault(error: &VaultChangeError) -> (StatusCode, &'static str, String) {
             "The property \"{property}\" cannot be set to false. Enabling the {} for a vault is an irreversible action.",
             if *property == "enableSoftDelete" { "soft delete" } else { "purge protection" }
         )),
-        VaultChangeError::LocationChange { path, found, asked } => (
+        VaultChangeError::LocationChange { path, found, requested } => (
             conflict,
             "InvalidResourceLocation",
             format!(
-                "The resource '{}' already exists in location '{found}' in resource group '{}'. A resource with the same name cannot be created in location '{asked}'. Please select a new resource name.",
+                "The resource '{}' already exists in location '{found}' in resource group '{}'. A resource with the same name cannot be created in location '{requested}'. Please select a new resource name.",
                 path.spelling, path.group
             ),
         ),

@@ -22,5 +22,5 @@ mod wire;
 pub(crate) use error::ArmError;
 pub(crate) use resources::all as all_resources;
 pub(crate) use respond::refusal;
-pub(crate) use roles::{forget_roles, has_any_role, is_in_use, may, require};
+pub(crate) use roles::{has_any_role, is_in_use, may, remove_roles, require};
 pub(crate) use router::answer;

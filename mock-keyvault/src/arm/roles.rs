@@ -34,7 +34,7 @@ pub(crate) fn is_in_use(vaults: &Vaults, at: &Scope) -> bool {
 }
 
 /// Deletes every role assignment at a scope or below it.
-pub(crate) async fn forget_roles(vaults: &Arc<Vaults>, at: Scope) -> Result<(), ArmError> {
+pub(crate) async fn remove_roles(vaults: &Arc<Vaults>, at: Scope) -> Result<(), ArmError> {
     let vaults = Arc::clone(vaults);
     let forgotten = tokio::task::spawn_blocking(move || {
         vaults.authorization().remove_under(&at).map_err(VaultChangeError::from)

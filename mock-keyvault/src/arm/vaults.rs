@@ -59,7 +59,7 @@ fn keep_to_policies(context: &Context, changes: &mut VaultChanges) {
     changes.rbac = Some(false);
     let policies = changes.policies.get_or_insert_default();
     if policies.is_empty() {
-        policies.push(AccessPolicy::of_everything(&context.caller.object_id));
+        policies.push(AccessPolicy::everything(&context.caller.object_id));
     }
 }
 
@@ -150,13 +150,13 @@ pub(super) async fn check_name(
 ) -> Result<Response, ArmError> {
     let at = Scope::subscription(subscription);
     context.require("Microsoft.KeyVault/checkNameAvailability/read", &at)?;
-    let asked = checked_name(body).await?;
-    let result = match asked.parse::<VaultName>() {
-        Err(_) => CheckResult::refused(INVALID, ArmError::VaultName(asked).message()),
-        Ok(name) => match context.call(move |vaults, _| vaults.name_state(&name)).await? {
+    let name = checked_name(body).await?;
+    let result = match name.parse::<VaultName>() {
+        Err(_) => CheckResult::refused(INVALID, ArmError::VaultName(name).message()),
+        Ok(vault) => match context.call(move |vaults, _| vaults.name_state(&vault)).await? {
             NameState::Free => CheckResult::FREE,
             NameState::Taken | NameState::Deleted => {
-                CheckResult::refused("AlreadyExists", ArmError::name_taken(asked).message())
+                CheckResult::refused("AlreadyExists", ArmError::name_taken(name).message())
             }
         },
     };
@@ -171,14 +171,14 @@ pub(super) async fn check_hsm_name(
 ) -> Result<Response, ArmError> {
     let at = Scope::subscription(subscription);
     context.require("Microsoft.KeyVault/checkMhsmNameAvailability/read", &at)?;
-    let asked = checked_name(body).await?;
-    let result = match asked.parse::<VaultName>() {
+    let name = checked_name(body).await?;
+    let result = match name.parse::<VaultName>() {
         Ok(_) => CheckResult::FREE,
         // Azure's message is not known.
         Err(_) => CheckResult::refused(
             INVALID,
             format!(
-                "The managed HSM name '{asked}' is invalid. It must be between 3-24 alphanumeric characters or hyphens, begin with a letter, end with a letter or digit, and not contain consecutive hyphens."
+                "The managed HSM name '{name}' is invalid. It must be between 3-24 alphanumeric characters or hyphens, begin with a letter, end with a letter or digit, and not contain consecutive hyphens."
             ),
         ),
     };

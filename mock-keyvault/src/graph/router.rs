@@ -84,17 +84,17 @@ fn list(
 async fn by_ids(all: &[Arc<Principal>], body: Body) -> Result<Value, GraphError> {
     let collected = Limited::new(body, MAX_BODY).collect().await;
     let bytes = collected.map_err(|error| GraphError::Body(error.to_string()))?.to_bytes();
-    let asked: ByIds =
+    let request: ByIds =
         serde_json::from_slice(&bytes).map_err(|error| GraphError::Body(error.to_string()))?;
-    if asked.ids.len() > MAX_IDS {
+    if request.ids.len() > MAX_IDS {
         return Err(GraphError::Body(format!("more than {MAX_IDS} ids")));
     }
-    let is_wanted = asked.types.is_empty()
-        || asked.types.iter().any(|kind| {
+    let is_wanted = request.types.is_empty()
+        || request.types.iter().any(|kind| {
             ["serviceprincipal", "directoryobject"].contains(&kind.to_ascii_lowercase().as_str())
         });
     let is_asked = |one: &&Arc<Principal>| {
-        is_wanted && asked.ids.iter().any(|id| id.eq_ignore_ascii_case(one.object_id()))
+        is_wanted && request.ids.iter().any(|id| id.eq_ignore_ascii_case(one.object_id()))
     };
     let found: Vec<Value> = all.iter().filter(is_asked).map(|one| documents::object(one)).collect();
     Ok(documents::list(&found))

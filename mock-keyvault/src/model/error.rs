@@ -122,10 +122,10 @@ pub enum VaultError {
         mismatch: AlgorithmMismatch,
     },
     /// The requested operations are not possible with such a key.
-    #[error("unsupported key operations: {}", .asked.join(", "))]
+    #[error("unsupported key operations: {}", .requested.join(", "))]
     UnsupportedOperations {
         /// The unsupported operations.
-        asked: Vec<String>,
+        requested: Vec<String>,
         /// The supported operations.
         supported: &'static [KeyOperation],
     },

@@ -218,7 +218,7 @@ impl AccessPolicy {
     }
 
     /// Creates a policy that permits an identity everything, including the resources that are not emulated here.
-    pub(crate) fn of_everything(object_id: &str) -> Self {
+    pub(crate) fn everything(object_id: &str) -> Self {
         let everything = || vec![EVERYTHING.to_owned()];
         Self {
             keys: everything(),
@@ -275,7 +275,7 @@ impl AccessPolicy {
     }
 
     /// The policy in an older folder: an identity and its permissions.
-    pub(crate) fn of_old_row(object_id: &str, keys: Vec<String>) -> Self {
+    pub(crate) fn from_old_row(object_id: &str, keys: Vec<String>) -> Self {
         Self { keys, ..Self::new(object_id, &[]) }
     }
 

@@ -26,7 +26,7 @@ pub(crate) struct Notified {
 
 impl Notified {
     /// The notices about this version: none, if the stored ones are about another.
-    pub(crate) fn of_version(self, version: &str) -> Self {
+    pub(crate) fn for_version(self, version: &str) -> Self {
         if self.version == version {
             return self;
         }

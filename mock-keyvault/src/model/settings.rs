@@ -102,7 +102,7 @@ pub(crate) struct VaultSettings {
 
 impl Sku {
     /// The default price class of a vault with this name.
-    fn unasked(name: &VaultName) -> Self {
+    fn default_for(name: &VaultName) -> Self {
         if name.as_str() == VaultName::LOCAL { Self::Premium } else { Self::Standard }
     }
 
@@ -146,7 +146,7 @@ impl VaultSettings {
             spelling: (path.spelling != path.name.as_str()).then(|| path.spelling.clone()),
             location: DEFAULT_LOCATION.to_owned(),
             tags: BTreeMap::new(),
-            sku: Sku::unasked(&path.name),
+            sku: Sku::default_for(&path.name),
             revision: REVISION,
             retention_days: DEFAULT_RETENTION_DAYS,
             purge_protection: false,
@@ -167,7 +167,7 @@ impl VaultSettings {
     /// Converts the settings of a vault with this name to the current revision.
     pub(crate) fn brought_up(mut self, name: &VaultName) -> Self {
         if self.revision == 0 {
-            self.sku = self.sku.max(Sku::unasked(name));
+            self.sku = self.sku.max(Sku::default_for(name));
             self.revision = REVISION;
         }
         self

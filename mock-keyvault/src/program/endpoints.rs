@@ -64,11 +64,11 @@ impl Endpoints {
     }
 
     /// Writes the files. They are removed when the returned value is dropped.
-    pub(super) fn write(&self, data_dir: &Path, asked: Option<&Path>) -> io::Result<Written> {
+    pub(super) fn write(&self, data_dir: &Path, chosen: Option<&Path>) -> io::Result<Written> {
         let mut text = serde_json::to_vec(self)?;
         text.push(b'\n');
         let mut written = Written { paths: Vec::new(), text };
-        for path in [Some(data_dir.join(FILE)), asked.map(Path::to_owned)].into_iter().flatten() {
+        for path in [Some(data_dir.join(FILE)), chosen.map(Path::to_owned)].into_iter().flatten() {
             match write_for_this_run(&path, &written.text, Access::Public) {
                 // The vault runs anyway: clients that know the addresses need no file.
                 Err(error) if is_out_of_space(&error) => {

@@ -36,7 +36,7 @@ impl ChangeNotifier {
                 app.changes.notify(ChangeKind::Validity, None);
             }
             // A change during the search for the next moments wakes the task again.
-            let (_, mut told) = app.changes.subscribe();
+            let (_, mut changes) = app.changes.subscribe();
             validity = app.vaults.next_validity(now);
             let (real, by_clock) = app.faults.next_end();
             let by_clock =
@@ -44,7 +44,7 @@ impl ChangeNotifier {
             drop(app);
             tokio::select! {
                 () = self.stop.cancelled() => return,
-                _ = told.recv() => (),
+                _ = changes.recv() => (),
                 () = self.elapsed(real) => (),
                 () = self.reached(by_clock) => (),
             }

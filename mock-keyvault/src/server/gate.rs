@@ -94,10 +94,10 @@ impl Gate {
     }
 
     /// Deletes every role assignment at a scope or below it, as Azure does when a resource is deleted.
-    pub async fn forget_roles(&self, at: Scope) -> Result<(), GateRefusal> {
+    pub async fn remove_roles(&self, at: Scope) -> Result<(), GateRefusal> {
         let refuse = |error| GateRefusal { error, host: String::new() };
         let app = self.0.upgrade().ok_or_else(|| refuse(ArmError::ended()))?;
-        arm::forget_roles(&app.vaults, at).await.map_err(refuse)
+        arm::remove_roles(&app.vaults, at).await.map_err(refuse)
     }
 
     /// Whether a caller has a role for an action at a scope.

@@ -107,7 +107,7 @@ impl Manager {
             let is_it = |one: &Principal| {
                 let own = one.resource_id().zip(resource.as_deref());
                 one.kind() == kind
-                    && own.is_some_and(|(own, asked)| own.eq_ignore_ascii_case(asked))
+                    && own.is_some_and(|(own, wanted)| own.eq_ignore_ascii_case(wanted))
             };
             if let Some(found) = app.issuer.principals().into_iter().find(|one| is_it(one)) {
                 return Ok(found);
@@ -128,7 +128,7 @@ impl Manager {
     }
 
     /// Deletes every role assignment at a resource or below it.
-    pub async fn forget_roles(&self, resource_id: &str) -> Result<(), ManagerError> {
+    pub async fn remove_roles(&self, resource_id: &str) -> Result<(), ManagerError> {
         let scope: Scope = resource_id.parse()?;
         self.call(move |app| Ok(app.vaults.authorization().remove_under(&scope)?)).await
     }
@@ -196,7 +196,7 @@ impl Manager {
     }
 
     /// Removes the access policy of an identity in a vault.
-    pub async fn forget_policy(&self, vault: &str, object_id: &str) -> Result<(), ManagerError> {
+    pub async fn remove_policy(&self, vault: &str, object_id: &str) -> Result<(), ManagerError> {
         let vault: VaultName = vault.parse().map_err(VaultError::from)?;
         let object_id = object_id.to_owned();
         self.call(move |app| Ok(app.vaults.set_policy(&vault, &object_id, None)?)).await

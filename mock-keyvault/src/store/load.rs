@@ -43,7 +43,7 @@ impl Store {
         // Everything read here stays in memory until the end, so it must be right.
         if self.durable.wait_for_proof().is_complete() && self.durable.has_loss()? {
             // A vault stores nothing outside its rows, and each change writes all its rows together: the rest is consistent.
-            self.durable.loss_is_settled()?;
+            self.durable.clear_loss()?;
         }
         let mut loaded = Loaded::default();
         self.load_vaults(&mut loaded)?;

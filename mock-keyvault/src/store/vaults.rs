@@ -100,7 +100,7 @@ impl Store {
             let [vault, identity] = named(parts)?;
             let row = match parsed(value)? {
                 PolicyRow::Old(keys) => {
-                    let policy = AccessPolicy::of_old_row(&identity, keys);
+                    let policy = AccessPolicy::from_old_row(&identity, keys);
                     OrderedPolicy { order: 0, policy }
                 }
                 PolicyRow::Current(row) => row,

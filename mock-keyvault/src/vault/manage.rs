@@ -262,18 +262,18 @@ pub(super) fn context(at: VersionAt<'_>) -> Vec<u8> {
 }
 
 /// Refuses operations that a key of this type never supports.
-fn refuse_unsupported(kty: KeyType, asked: &[KeyOperation]) -> Result<(), VaultError> {
-    if kty == KeyType::RsaHsm && asked == [KeyOperation::Import] {
+fn refuse_unsupported(kty: KeyType, requested: &[KeyOperation]) -> Result<(), VaultError> {
+    if kty == KeyType::RsaHsm && requested == [KeyOperation::Import] {
         return Ok(());
     }
     let supported = kty.operations();
-    let unsupported = asked.iter().filter(|operation| !supported.contains(operation));
-    let asked: Vec<String> =
+    let unsupported = requested.iter().filter(|operation| !supported.contains(operation));
+    let requested: Vec<String> =
         unsupported.map(|operation| operation.permission().to_string()).collect();
-    if asked.is_empty() {
+    if requested.is_empty() {
         return Ok(());
     }
-    Err(VaultError::UnsupportedOperations { asked, supported })
+    Err(VaultError::UnsupportedOperations { requested, supported })
 }
 
 fn internal(error: &MaterialError) -> VaultError {

@@ -294,7 +294,7 @@ impl Vaults {
         };
         self.announce(kind, &view, due.at);
         self.change_schedule(vault, name, |schedule| {
-            let mut notified = std::mem::take(&mut schedule.notified).of_version(version.as_str());
+            let mut notified = std::mem::take(&mut schedule.notified).for_version(version.as_str());
             match due.action {
                 Action::NotifyNearExpiry => notified.near_expiry = end,
                 _ => notified.expired = end,
@@ -355,7 +355,8 @@ mod tests {
                     return;
                 };
                 self.steps.push((due.at, due.action, self.number));
-                let mut notified = std::mem::take(&mut self.schedule.notified).of_version(&version);
+                let mut notified =
+                    std::mem::take(&mut self.schedule.notified).for_version(&version);
                 match due.action {
                     Action::Rotate => {
                         self.number += 1;

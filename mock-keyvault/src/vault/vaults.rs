@@ -84,7 +84,7 @@ impl Vaults {
             schedule_changed: Notify::new(),
             changes: changes.clone(),
         };
-        opened.forget_roles_of_deleted()?;
+        opened.remove_roles_of_deleted_vaults()?;
         Ok(opened)
     }
 

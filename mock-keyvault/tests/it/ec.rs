@@ -108,9 +108,13 @@ async fn unsupported_operations_of_a_curve_are_refused_on_request() {
     let patch = json!({"key_ops": ["encrypt"]});
     let patched = world.owner(Method::PATCH, "/keys/k", Some(patch)).await;
 
-    let message = |asked: &str| {
+    let message = |requested: &str| {
         let supported = r#"Supported values are "sign", "verify"."#;
-        (400, "BadParameter".into(), format!("Unsupported key operation(s): {asked}. {supported}"))
+        (
+            400,
+            "BadParameter".into(),
+            format!("Unsupported key operation(s): {requested}. {supported}"),
+        )
     };
     assert_eq!(refused.refusal(), message(r#""wrapKey", "unwrapKey""#));
     assert_eq!(patched.refusal(), message(r#""encrypt""#));

@@ -45,7 +45,7 @@ async fn a_move_of_the_clock_survives_a_restart() {
 
 #[test]
 fn a_panic_while_a_vault_runs_neither_hangs_nor_leaves_files() {
-    let (send, told) = mpsc::channel::<(SocketAddr, PathBuf)>();
+    let (send, receive) = mpsc::channel::<(SocketAddr, PathBuf)>();
 
     let test = std::thread::spawn(move || {
         let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -60,7 +60,7 @@ fn a_panic_while_a_vault_runs_neither_hangs_nor_leaves_files() {
         });
     });
 
-    let (address, folder) = told.recv().unwrap();
+    let (address, folder) = receive.recv().unwrap();
     assert!(test.join().is_err());
     assert!(TcpListener::bind(address).is_ok());
     assert!(!folder.exists(), "{}", folder.display());

@@ -166,11 +166,11 @@ async fn an_identity_that_was_removed_is_not_found_and_its_token_is_refused() {
     let before = world.with_token(&token, Method::GET, "/keys/k", None).await;
     world.vault.remove_principal(made.client_id()).await.unwrap();
     let after = world.with_token(&token, Method::GET, "/keys/k", None).await;
-    let asked = imds(&world, &query).await;
+    let answer = imds(&world, &query).await;
 
     assert_eq!(before.status, StatusCode::OK);
     assert_eq!(after.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(asked.json(), imds_error("Identity not found"));
+    assert_eq!(answer.json(), imds_error("Identity not found"));
 }
 
 #[tokio::test]

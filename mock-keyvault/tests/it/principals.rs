@@ -19,7 +19,7 @@ async fn admin(world: &World, method: Method, path: &str, body: Option<Value>) -
 }
 
 /// Asks the token endpoint for a token of an application.
-async fn asked(world: &World, client_id: &str, secret: &str) -> Answer {
+async fn token_for(world: &World, client_id: &str, secret: &str) -> Answer {
     let url = format!("{}/{}/oauth2/v2.0/token", world.vault.authority_uri(), world.vault.tenant());
     let form = [
         ("grant_type", "client_credentials"),
@@ -36,7 +36,7 @@ async fn a_new_application_gets_tokens_and_the_permissions_of_its_policy() {
     let app = world.vault.add_application("backup job").await.unwrap();
     let (id, secret) = (app.principal.client_id(), app.secret.unwrap().secret);
 
-    let token = asked(&world, id, secret.expose()).await.field("access_token");
+    let token = token_for(&world, id, secret.expose()).await.field("access_token");
     let before = world.with_token(&token, Method::GET, "/keys/k", None).await;
     let oid = app.principal.object_id();
     world.vault.set_access_policy("local", oid, &[KeyPermission::Get]).await.unwrap();
@@ -62,15 +62,15 @@ async fn a_removed_principal_is_refused_at_its_next_call_and_gets_no_more_tokens
     let before = world.with_token(token.expose(), Method::GET, "/keys/k", None).await;
     world.vault.remove_principal(id).await.unwrap();
     let after = world.with_token(token.expose(), Method::GET, "/keys/k", None).await;
-    let asked = asked(&world, id, secret.expose()).await;
+    let token_for = token_for(&world, id, secret.expose()).await;
 
     assert_eq!(before.status, StatusCode::OK);
     assert!(after.headers.contains_key("www-authenticate"));
     let (status, code, message) = after.refusal();
     assert_eq!((status, code.as_str()), (401, "Unauthorized"));
     assert!(message.contains(id), "{message}");
-    assert_eq!(asked.status, StatusCode::BAD_REQUEST);
-    assert_eq!(asked.json()["error_codes"], json!([700_016]));
+    assert_eq!(token_for.status, StatusCode::BAD_REQUEST);
+    assert_eq!(token_for.json()["error_codes"], json!([700_016]));
     assert!(matches!(world.vault.token(id, RESOURCE), Err(PrincipalError::NotFound(_))));
 }
 
@@ -87,8 +87,8 @@ async fn principals_survive_a_restart_and_none_of_their_secrets_is_on_disk() {
     world.vault.shutdown().await;
 
     let world = World::start(builder()).await;
-    let tokens = [asked(&world, &id, &secret).await, asked(&world, &id, &second).await];
-    let wrong = asked(&world, &id, "wrong").await;
+    let tokens = [token_for(&world, &id, &secret).await, token_for(&world, &id, &second).await];
+    let wrong = token_for(&world, &id, "wrong").await;
     world.vault.shutdown().await;
 
     for token in tokens {
@@ -152,8 +152,8 @@ async fn a_removed_secret_is_refused_and_the_other_one_is_accepted() {
 
     let first = made.json()["secretIds"][0].as_str().unwrap().to_owned();
     let removed = admin(&world, Method::DELETE, &format!("{path}/{first}"), None).await;
-    let with_first = asked(&world, &id, &made.field("secret")).await;
-    let with_second = asked(&world, &id, &second.field("secret")).await;
+    let with_first = token_for(&world, &id, &made.field("secret")).await;
+    let with_second = token_for(&world, &id, &second.field("secret")).await;
 
     assert_eq!(removed.status, StatusCode::NO_CONTENT);
     assert_eq!(with_first.status, StatusCode::UNAUTHORIZED);

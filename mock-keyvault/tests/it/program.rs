@@ -304,11 +304,11 @@ fn a_refused_start_prints_one_sentence_and_the_log_of_sled_only_on_request() {
     };
 
     let output = start(None);
-    let asked = start(Some("sled=error"));
+    let verbose = start(Some("sled=error"));
 
     assert!(output.contains("; run `mock-keyvault repair "), "{output}");
     assert_eq!(output.lines().count(), 1, "{output}");
-    assert!(asked.contains("ERROR") && asked.contains("sled::"), "{asked}");
+    assert!(verbose.contains("ERROR") && verbose.contains("sled::"), "{verbose}");
 }
 
 #[test]

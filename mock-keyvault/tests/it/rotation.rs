@@ -292,8 +292,8 @@ async fn a_rotation_that_a_kill_interrupts_leaves_whole_versions_and_is_complete
     // The answer never comes: the kill is earlier.
     let request = http.post(format!("{vault}/_keyvault/clock")).json(&json!({"advance": "P360D"}));
     let moving = tokio::spawn(request.send());
-    let told = folder.path().join("events.jsonl");
-    while std::fs::read_to_string(&told).unwrap().lines().count() < 3 {
+    let log = folder.path().join("events.jsonl");
+    while std::fs::read_to_string(&log).unwrap().lines().count() < 3 {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     running.kill();

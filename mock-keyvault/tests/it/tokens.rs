@@ -46,13 +46,13 @@ async fn refused(world: &World, token: &str) -> String {
     answer.refusal().2
 }
 
-async fn asked(world: &World, tenant: &str, form: &[(&str, &str)]) -> Answer {
+async fn token_from(world: &World, tenant: &str, form: &[(&str, &str)]) -> Answer {
     let url = format!("{}/{tenant}/oauth2/v2.0/token", world.vault.authority_uri());
     send(world.http.post(url).form(form)).await
 }
 
 /// The issuer's answer to this scope, with the secret in the body or in the header.
-async fn asked_for(world: &World, scope: &str, is_in_header: bool) -> Answer {
+async fn token_for_scope(world: &World, scope: &str, is_in_header: bool) -> Answer {
     let url = format!("{}/{}/oauth2/v2.0/token", world.vault.authority_uri(), world.vault.tenant());
     let grant = [("grant_type", "client_credentials"), ("scope", scope)];
     let proof = [("client_id", OWNER_CLIENT_ID), ("client_secret", "sealyard")];
@@ -197,7 +197,7 @@ async fn the_other_parameters_of_msal_are_tolerated() {
         ("scope", SCOPE),
     ];
 
-    let answer = asked(&world, world.vault.tenant(), &form).await;
+    let answer = token_from(&world, world.vault.tenant(), &form).await;
 
     assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
     assert_eq!(answer.json()["expires_in"], 3599);
@@ -221,7 +221,7 @@ async fn the_scopes_of_openid_connect_are_accepted_in_any_order_with_the_scope_o
 
     for (resource, scope) in scopes {
         for is_in_header in [false, true] {
-            let answer = asked_for(&world, &scope, is_in_header).await;
+            let answer = token_for_scope(&world, &scope, is_in_header).await;
             assert_eq!(answer.status, StatusCode::OK, "{scope}: {}", answer.text);
             assert_eq!(claims_of(&answer.field("access_token"))["aud"], **resource, "{scope}");
         }
@@ -239,7 +239,7 @@ async fn a_scope_without_or_with_several_resources_is_refused() {
         "https://vault.azure.net/.default User.Read openid",
         "https://vault.azure.net/.default https://management.azure.com/.default",
     ] {
-        let answer = asked_for(&world, scope, false).await;
+        let answer = token_for_scope(&world, scope, false).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{scope}");
         assert_eq!(answer.json()["error"], "invalid_scope");
         let expected =
@@ -291,7 +291,7 @@ async fn other_tenants_and_other_proofs_are_refused_clearly() {
         ("contoso.com", &secret[..], 400, 90_002, "Tenant 'contoso.com' not found"),
         (world.vault.tenant(), &assertion[..], 401, 700_027, "send a 'client_secret'"),
     ] {
-        let answer = asked(&world, tenant, form).await;
+        let answer = token_from(&world, tenant, form).await;
         let body = answer.json();
         assert_eq!((answer.status.as_u16(), &body["error_codes"]), (status, &json!([number])));
         let description = body["error_description"].as_str().unwrap();

@@ -136,7 +136,7 @@ mod tests {
 
     /// Resources of these types, each with the indexes of its dependencies.
     fn resources(kinds: &[(&str, &[usize])]) -> Vec<Resource> {
-        kinds.iter().map(|(kind, after)| Resource::of_kind(kind, after)).collect()
+        kinds.iter().map(|(kind, after)| Resource::for_kind(kind, after)).collect()
     }
 
     const REGISTRY: &str = "Microsoft.ContainerRegistry/registries";

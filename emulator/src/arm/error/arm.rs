@@ -40,10 +40,10 @@ pub enum ArmError {
     #[error("the resource has no location")]
     NoLocation,
     /// Azure has no such location.
-    #[error("there is no location '{asked}'")]
+    #[error("there is no location '{requested}'")]
     NoSuchLocation {
         /// The requested location.
-        asked: Location,
+        requested: Location,
         /// The type of the resource; `None` for a group.
         kind: Option<&'static str>,
     },
@@ -73,10 +73,10 @@ pub enum ArmError {
     #[error("the group {0} is being deleted")]
     GroupBeingDeleted(ResourceGroup),
     /// A group cannot move to another location.
-    #[error("the group is in {is}, not in {asked}")]
+    #[error("the group is in {is}, not in {requested}")]
     GroupElsewhere {
         /// The requested location.
-        asked: Location,
+        requested: Location,
         /// The group's location.
         is: Location,
     },
@@ -110,19 +110,19 @@ impl IntoResponse for ArmError {
                 let message = "The location property is required for this definition.";
                 refusal(StatusCode::BAD_REQUEST, "LocationRequired", message)
             }
-            Self::NoSuchLocation { asked, kind } => {
+            Self::NoSuchLocation { requested, kind } => {
                 let all = locations::list();
                 let (code, message) = match kind {
                     Some(kind) => (
                         "LocationNotAvailableForResourceType",
                         format!(
-                            "The provided location '{asked}' is not available for resource type '{kind}'. List of available regions for the resource type is '{all}'."
+                            "The provided location '{requested}' is not available for resource type '{kind}'. List of available regions for the resource type is '{all}'."
                         ),
                     ),
                     None => (
                         "LocationNotAvailableForResourceGroup",
                         format!(
-                            "The provided location '{asked}' is not available for resource group. List of available regions is '{all}'."
+                            "The provided location '{requested}' is not available for resource group. List of available regions is '{all}'."
                         ),
                     ),
                 };
@@ -155,9 +155,9 @@ impl IntoResponse for ArmError {
                 );
                 refusal(StatusCode::CONFLICT, "ResourceGroupBeingDeleted", &message)
             }
-            Self::GroupElsewhere { asked, is } => {
+            Self::GroupElsewhere { requested, is } => {
                 let message = format!(
-                    "Invalid resource group location '{asked}'. The Resource group already exists in location '{is}'."
+                    "Invalid resource group location '{requested}'. The Resource group already exists in location '{is}'."
                 );
                 refusal(StatusCode::CONFLICT, "InvalidResourceGroupLocation", &message)
             }

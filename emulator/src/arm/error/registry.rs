@@ -20,7 +20,7 @@ pub enum Refusal {
     Missing(&'static str),
     /// A registry cannot move to another location. The text is Azure's.
     #[error(
-        "The resource '{name}' already exists in location '{there}' in resource group '{group}'. A resource with the same name cannot be created in location '{asked}'. Please select a new resource name."
+        "The resource '{name}' already exists in location '{there}' in resource group '{group}'. A resource with the same name cannot be created in location '{requested}'. Please select a new resource name."
     )]
     OtherLocation {
         /// The registry.
@@ -30,7 +30,7 @@ pub enum Refusal {
         /// Its location.
         there: String,
         /// The requested location.
-        asked: String,
+        requested: String,
     },
     /// A registry cannot have this name. The text is Azure's.
     #[error(

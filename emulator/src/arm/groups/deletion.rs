@@ -128,7 +128,7 @@ async fn delete_all(arm: &Arm, intent: &mut Intent) -> Result<(), DeletionError>
     }
     // Roles come first: deleting the last one may take the caller's right to see the group.
     let scope = scope(&name).map_err(temporary)?;
-    arm.gate.forget_roles(scope).await.map_err(temporary)?;
+    arm.gate.remove_roles(scope).await.map_err(temporary)?;
     intent.passed().await.map_err(step_error)?;
     let gone = if arm.gate.vault_ids(name.as_str()).map_err(temporary)?.is_empty() {
         registries.delete_group(&name, intent.end_as(&Ok(()))).await

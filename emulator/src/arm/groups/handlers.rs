@@ -35,7 +35,7 @@ pub(in crate::arm) async fn put(
     }
     let known = registries.group(&new.name).await?;
     if known.location != new.location {
-        return Err(ArmError::GroupElsewhere { asked: new.location, is: known.location });
+        return Err(ArmError::GroupElsewhere { requested: new.location, is: known.location });
     }
     Ok(answer(document(&registries.tag_group(&new.name, new.tags).await?)))
 }

@@ -84,7 +84,7 @@ fn admin(admin: &AdminCredentials) -> Value {
 }
 
 fn password(made: &NewPassword) -> Value {
-    let mut told = tokens::password(&made.about);
-    told["value"] = made.password.expose().into();
-    told
+    let mut described = tokens::password(&made.about);
+    described["value"] = made.password.expose().into();
+    described
 }

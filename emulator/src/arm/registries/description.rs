@@ -132,12 +132,12 @@ impl Description {
         profile: &Profile,
         name: &RegistryName,
     ) -> Result<Update, ArmError> {
-        if let Some(asked) = self.location.filter(|asked| *asked != profile.location) {
+        if let Some(requested) = self.location.filter(|requested| *requested != profile.location) {
             return Err(Refusal::OtherLocation {
                 name: name.to_string(),
                 group: profile.group.to_string(),
                 there: profile.location.to_string(),
-                asked: asked.to_string(),
+                requested: requested.to_string(),
             }
             .into());
         }

@@ -27,7 +27,7 @@ struct TokenDescription {
     scope_map: Option<String>,
     enabled: Option<bool>,
     /// The passwords that it keeps.
-    kept: Option<Vec<PasswordName>>,
+    passwords: Option<Vec<PasswordName>>,
 }
 
 pub(super) async fn list(context: &Context, at: &RegistryPath) -> Result<Response, ArmError> {
@@ -68,8 +68,8 @@ pub(super) async fn put(
     let is_new = registry.token(name.as_str()).await.is_err();
     let put = registry.put_token(&name, &map, described.enabled.unwrap_or(true)).await;
     let mut token = put.map_err(|error| ArmError::from_access_change(error, &at.id()))?;
-    if let Some(kept) = described.kept {
-        let thinned = registry.keep_passwords(name.as_str(), &kept).await;
+    if let Some(passwords) = described.passwords {
+        let thinned = registry.keep_passwords(name.as_str(), &passwords).await;
         token = thinned.map_err(|error| ArmError::from_access_change(error, &at.id()))?;
     }
     let status = if is_new { StatusCode::CREATED } else { StatusCode::OK };
@@ -95,8 +95,8 @@ pub(super) async fn patch(
     let map = described.scope_map.unwrap_or(old.scope_map);
     let put = registry.put_token(&name, &map, described.enabled.unwrap_or(old.enabled)).await;
     let mut token = put.map_err(|error| ArmError::from_access_change(error, &at.id()))?;
-    if let Some(kept) = described.kept {
-        let thinned = registry.keep_passwords(name.as_str(), &kept).await;
+    if let Some(passwords) = described.passwords {
+        let thinned = registry.keep_passwords(name.as_str(), &passwords).await;
         token = thinned.map_err(|error| ArmError::from_access_change(error, &at.id()))?;
     }
     Ok(answer(document(at, &token)))
@@ -166,7 +166,7 @@ impl TokenDescription {
             let instead = "A token logs in with its name and a password.";
             return Err(Refusal::NotEmulated("certificates of tokens", instead).into());
         }
-        let kept = credentials.list("passwords")?.map(|passwords| {
+        let passwords = credentials.list("passwords")?.map(|passwords| {
             let names = passwords.iter().map(|password| {
                 let name = crate::arm::body::field(password, "name").as_str();
                 name.and_then(password_named).ok_or_else(|| {
@@ -175,6 +175,10 @@ impl TokenDescription {
             });
             names.collect::<Result<Vec<_>, _>>()
         });
-        Ok(Self { scope_map, enabled: properties.status("status")?, kept: kept.transpose()? })
+        Ok(Self {
+            scope_map,
+            enabled: properties.status("status")?,
+            passwords: passwords.transpose()?,
+        })
     }
 }

@@ -42,11 +42,11 @@ impl Arm {
     /// group.
     pub(in crate::arm) fn check_location(
         &self,
-        asked: &Location,
+        requested: &Location,
         kind: Option<&'static str>,
     ) -> Result<(), ArmError> {
-        if self.strict && !locations::is_known(asked) {
-            return Err(ArmError::NoSuchLocation { asked: asked.clone(), kind });
+        if self.strict && !locations::is_known(requested) {
+            return Err(ArmError::NoSuchLocation { requested: requested.clone(), kind });
         }
         Ok(())
     }

@@ -3,19 +3,19 @@
 /// The id of a resource in a scope: `scope/providers/Namespace/type/name/type/name`. `None` unless there is one name
 /// for each segment of the type after the namespace.
 pub(super) fn id_under(scope: &str, kind: &str, names: &[&str]) -> Option<String> {
-    let mut words = kind.split('/');
-    let namespace = words.next().filter(|word| !word.is_empty())?;
-    let types: Vec<&str> = words.collect();
+    let mut segments = kind.split('/');
+    let namespace = segments.next().filter(|segment| !segment.is_empty())?;
+    let types: Vec<&str> = segments.collect();
     if types.is_empty() || types.len() != names.len() {
         return None;
     }
     let mut id = format!("{}/providers/{namespace}", scope.trim_end_matches('/'));
-    for word in types.iter().zip(names).flat_map(|(kind, name)| [*kind, *name]) {
-        if word.is_empty() {
+    for segment in types.iter().zip(names).flat_map(|(kind, name)| [*kind, *name]) {
+        if segment.is_empty() {
             return None;
         }
         id.push('/');
-        id.push_str(word);
+        id.push_str(segment);
     }
     Some(id)
 }
@@ -32,16 +32,16 @@ pub(super) fn same(left: &str, right: &str) -> bool {
 
 /// The resource group in an id.
 pub(super) fn group_of(id: &str) -> Option<&str> {
-    let mut words = id.split('/').filter(|word| !word.is_empty());
-    words.find(|word| word.eq_ignore_ascii_case("resourcegroups"))?;
-    words.next()
+    let mut segments = id.split('/').filter(|segment| !segment.is_empty());
+    segments.find(|segment| segment.eq_ignore_ascii_case("resourcegroups"))?;
+    segments.next()
 }
 
 /// The subscription in an id.
 pub(super) fn subscription_of(id: &str) -> Option<&str> {
-    let mut words = id.split('/').filter(|word| !word.is_empty());
-    words.next().filter(|word| word.eq_ignore_ascii_case("subscriptions"))?;
-    words.next()
+    let mut segments = id.split('/').filter(|segment| !segment.is_empty());
+    segments.next().filter(|segment| segment.eq_ignore_ascii_case("subscriptions"))?;
+    segments.next()
 }
 
 #[cfg(test)]

@@ -47,7 +47,7 @@ pub struct Resource {
 impl Resource {
     /// A resource of this type that depends on these indexes.
     #[cfg(test)]
-    pub(in crate::arm) fn of_kind(kind: &str, after: &[usize]) -> Self {
+    pub(in crate::arm) fn for_kind(kind: &str, after: &[usize]) -> Self {
         Self {
             id: String::new(),
             kind: kind.to_owned(),

@@ -31,7 +31,7 @@ use super::status::{State, Status};
 /// The vault's answers so far.
 pub(in crate::keys) struct Machine {
     /// The number of the newest request.
-    asked: u64,
+    last_request: u64,
     /// A grant for a request up to this number no longer counts.
     superseded: u64,
     /// The newest request that was granted.
@@ -55,7 +55,7 @@ pub(in crate::keys) struct Failure {
 impl Machine {
     pub(in crate::keys) fn new() -> Self {
         Self {
-            asked: 0,
+            last_request: 0,
             superseded: 0,
             granted: 0,
             failure: None,
@@ -66,8 +66,8 @@ impl Machine {
 
     /// Draws the number of a request, before the vault is asked.
     pub(in crate::keys) fn next_number(&mut self) -> u64 {
-        self.asked += 1;
-        self.asked
+        self.last_request += 1;
+        self.last_request
     }
 
     /// Applies a grant. Returns false if it is superseded.
@@ -92,7 +92,7 @@ impl Machine {
         if number < self.granted {
             return false;
         }
-        self.superseded = self.asked;
+        self.superseded = self.last_request;
         self.failure = Some(failure);
         true
     }
@@ -305,7 +305,7 @@ mod tests {
                         }
                         if news {
                             world.slots = [None; SLOTS];
-                            refused_at = world.machine.asked;
+                            refused_at = world.machine.last_request;
                             prop_assert_eq!(world.alive(), 0);
                             prop_assert!(world.machine.unavailable(OffsetDateTime::UNIX_EPOCH).is_some());
                         }
@@ -323,7 +323,7 @@ mod tests {
                     Step::Pass(by) => world.now += by,
                 }
                 // Every key that is alive was granted by a request that is newer than the last refusal.
-                if refused_at == world.machine.asked {
+                if refused_at == world.machine.last_request {
                     prop_assert_eq!(world.alive(), 0, "a key has outlived a refusal");
                 }
             }

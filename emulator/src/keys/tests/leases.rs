@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::support::{LEASE, Log, World, becomes, comes, current, settle};
+use super::support::{LEASE, Log, World, becomes, comes, current, run_ready_tasks};
 use crate::keys::{Cause, KeyError, KeyLease, RotationTarget, State};
 
 #[tokio::test]
@@ -40,7 +40,7 @@ async fn concurrent_callers_share_one_question_to_the_vault() {
             tokio::spawn(async move { ring.current().await.map(|lease| lease.is_alive()) })
         })
         .collect();
-    settle().await;
+    run_ready_tasks().await;
     world.vault.open_gate();
 
     for waiting in waiting {
@@ -54,25 +54,25 @@ async fn a_key_in_use_is_renewed_from_half_of_its_lease_on_and_an_idle_one_is_no
     let (world, _) = World::new();
     let ring = world.open().await;
     let lease = ring.current().await.unwrap();
-    let asked = world.vault.unwraps();
+    let before = world.vault.unwraps();
 
     world.clock.pass(LEASE / 2);
-    becomes(|| world.vault.unwraps() > asked).await;
-    settle().await;
+    becomes(|| world.vault.unwraps() > before).await;
+    run_ready_tasks().await;
     world.clock.pass(LEASE / 2);
-    settle().await;
+    run_ready_tasks().await;
     assert!(lease.is_alive(), "the renewal has moved the end");
 
     let ended = lease.ended();
     drop(lease);
-    settle().await;
-    let asked = world.vault.unwraps();
+    run_ready_tasks().await;
+    let before = world.vault.unwraps();
     for _ in 0..4 {
         world.clock.pass(LEASE / 2);
-        settle().await;
+        run_ready_tasks().await;
     }
     comes(ended).await;
-    assert!(world.vault.unwraps() <= asked + 1, "an unused key is not renewed");
+    assert!(world.vault.unwraps() <= before + 1, "an unused key is not renewed");
 }
 
 #[tokio::test]
@@ -106,18 +106,18 @@ async fn an_outage_shorter_than_the_lease_has_no_effect() {
     let ring = world.open().await;
     let lease = ring.current().await.unwrap();
     world.vault.fail(Some((Cause::VaultUnreachable, None)));
-    let asked = world.vault.unwraps();
+    let before = world.vault.unwraps();
 
     world.clock.pass(LEASE / 2);
-    becomes(|| world.vault.unwraps() > asked).await;
-    settle().await;
+    becomes(|| world.vault.unwraps() > before).await;
+    run_ready_tasks().await;
     ring.admit().await.unwrap();
     assert_eq!(ring.status().state, State::Active);
     world.vault.fail(None);
     world.clock.pass(LEASE / 4);
-    settle().await;
+    run_ready_tasks().await;
     world.clock.pass(LEASE / 4);
-    settle().await;
+    run_ready_tasks().await;
 
     assert!(lease.is_alive(), "it was renewed in time");
 }
@@ -128,23 +128,23 @@ async fn a_throttling_vault_is_not_asked_before_its_retry_after() {
     let ring = world.open().await;
     let lease = ring.current().await.unwrap();
     world.vault.fail(Some((Cause::VaultThrottled, Some(Duration::from_secs(7)))));
-    let asked = world.vault.unwraps();
+    let before = world.vault.unwraps();
     world.clock.pass(LEASE / 2);
-    becomes(|| world.vault.unwraps() == asked + 1).await;
-    settle().await;
+    becomes(|| world.vault.unwraps() == before + 1).await;
+    run_ready_tasks().await;
 
     for second in 1..7 {
         world.clock.pass(Duration::from_secs(1));
-        settle().await;
+        run_ready_tasks().await;
         let _ = ring.admit().await;
-        assert_eq!(world.vault.unwraps(), asked + 1, "after {second} s");
+        assert_eq!(world.vault.unwraps(), before + 1, "after {second} s");
     }
     world.vault.fail(None);
     world.clock.pass(Duration::from_secs(1));
-    settle().await;
+    run_ready_tasks().await;
     ring.admit().await.unwrap();
 
-    assert_eq!(world.vault.unwraps(), asked + 2);
+    assert_eq!(world.vault.unwraps(), before + 2);
     assert!(lease.is_alive());
 }
 
@@ -175,9 +175,9 @@ async fn a_question_without_callers_leaves_no_old_answer_for_the_next_one() {
     world.vault.close_gate();
     let given_up = tokio::time::timeout(Duration::ZERO, ring.current()).await;
     assert!(given_up.is_err());
-    settle().await;
+    run_ready_tasks().await;
     world.vault.open_gate();
-    settle().await;
+    run_ready_tasks().await;
 
     world.vault.fail(None);
     world.clock.pass(LEASE);
@@ -191,13 +191,13 @@ async fn no_key_is_used_while_the_audit_log_cannot_be_written() {
     let ring = world.open().await;
     for log in [Log::IsFull, Log::BecomesFull] {
         world.clock.pass(2 * LEASE);
-        settle().await;
+        run_ready_tasks().await;
         world.events.set(log);
-        let asked = world.vault.unwraps();
+        let before = world.vault.unwraps();
 
         let refused = ring.current().await;
         let dark = ring.status();
-        let answered = world.vault.unwraps() - asked;
+        let answered = world.vault.unwraps() - before;
         world.events.set(Log::Works);
         let checked = ring.check().await;
 

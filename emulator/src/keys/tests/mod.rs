@@ -1,6 +1,6 @@
 //! Tests of the whole ring, with a vault and a store in memory that fail where a test says so.
 
-mod happenings;
+mod events;
 mod leases;
 mod probing;
 mod rotation;

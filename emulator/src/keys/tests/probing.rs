@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::support::{LEASE, START, World, becomes, comes, current, settle};
+use super::support::{LEASE, START, World, becomes, comes, current, run_ready_tasks};
 use crate::keys::{Cause, KeyOperation, KeyRing, Purpose, RotationTarget, State, TokenTerms};
 
 /// Longer than content waits between two requests after a refusal.
@@ -20,7 +20,7 @@ async fn probe(world: &World, ring: &KeyRing) {
     world.clock.pass(GAP);
     ring.suspect();
     becomes(|| unwraps(world, Purpose::State) > before && is_answered(ring)).await;
-    settle().await;
+    run_ready_tasks().await;
 }
 
 /// Whether no request is in flight: a use of the key is recorded before the ring has its answer.
@@ -99,7 +99,7 @@ async fn an_outage_changes_the_state_when_no_lease_is_left_and_is_probed_until_i
     let mut status = ring.watch();
     for _ in 0..4 {
         world.clock.pass(LEASE);
-        settle().await;
+        run_ready_tasks().await;
     }
 
     comes(status.wait_for(|status| status.state == State::Active)).await.unwrap();
@@ -111,20 +111,20 @@ async fn many_changes_at_once_cause_one_probe_and_one_more_for_changes_during_it
     let ring = world.open().await;
     world.vault.close_gate();
     ring.suspect();
-    settle().await;
+    run_ready_tasks().await;
 
     for _ in 0..100 {
         ring.suspect();
     }
-    settle().await;
+    run_ready_tasks().await;
     world.vault.refuse(&first, Some(Cause::KeyDisabled));
     world.vault.open_gate();
-    settle().await;
+    run_ready_tasks().await;
     world.clock.pass(GAP);
     becomes(|| unwraps(&world, Purpose::State) == 2 && is_answered(&ring)).await;
     for _ in 0..5 {
         world.clock.pass(GAP);
-        settle().await;
+        run_ready_tasks().await;
     }
 
     assert_eq!(unwraps(&world, Purpose::State), 2);
@@ -135,21 +135,21 @@ async fn many_changes_at_once_cause_one_probe_and_one_more_for_changes_during_it
 async fn the_state_is_asked_for_at_most_once_per_lease_and_by_one_question_for_all() {
     let (world, first) = World::new();
     let ring = world.open().await;
-    let asked = || unwraps(&world, Purpose::State);
+    let probes = || unwraps(&world, Purpose::State);
 
     futures::future::join_all((0..50).map(|_| ring.refresh())).await;
-    assert_eq!(asked(), 1);
+    assert_eq!(probes(), 1);
     ring.refresh().await;
-    assert_eq!(asked(), 1, "the answer is younger than a lease");
+    assert_eq!(probes(), 1, "the answer is younger than a lease");
     world.clock.pass(LEASE);
     world.vault.refuse(&first, Some(Cause::PolicyRemoved));
     ring.refresh().await;
-    assert_eq!((asked(), ring.status().cause), (2, Some(Cause::PolicyRemoved)));
+    assert_eq!((probes(), ring.status().cause), (2, Some(Cause::PolicyRemoved)));
     world.vault.refuse(&first, None);
     world.clock.pass(LEASE);
     current(&ring).await;
     ring.refresh().await;
-    assert_eq!(asked(), 2, "content has asked in this lease");
+    assert_eq!(probes(), 2, "content has asked in this lease");
 }
 
 #[tokio::test]
@@ -160,12 +160,12 @@ async fn a_dropped_caller_does_not_end_the_question() {
     world.vault.close_gate();
 
     let given_up = tokio::time::timeout(Duration::ZERO, ring.refresh()).await;
-    settle().await;
+    run_ready_tasks().await;
     world.vault.open_gate();
 
     assert!(given_up.is_err());
     becomes(|| ring.status().cause == Some(Cause::KeyDisabled)).await;
-    settle().await;
+    run_ready_tasks().await;
     world.vault.refuse(&first, None);
     world.clock.pass(LEASE);
     ring.refresh().await;
@@ -177,14 +177,14 @@ async fn an_idle_ring_does_not_ask_the_vault() {
     let (world, _) = World::new();
     let ring = world.open().await;
     probe(&world, &ring).await;
-    let asked = world.vault.calls().len();
+    let calls = world.vault.calls().len();
 
     for _ in 0..20 {
         world.clock.pass(LEASE);
-        settle().await;
+        run_ready_tasks().await;
     }
 
-    assert_eq!(world.vault.calls().len(), asked);
+    assert_eq!(world.vault.calls().len(), calls);
 }
 
 #[tokio::test]
@@ -234,7 +234,7 @@ async fn a_change_during_a_rotation_is_asked_about_again_when_the_new_version_is
         async move { ring.rotate(RotationTarget::default()).await }
     });
     becomes(|| ring.is_changing()).await;
-    settle().await;
+    run_ready_tasks().await;
 
     // The rotation waits at its gate, all other calls get through.
     world.vault.close_gate();
@@ -256,29 +256,30 @@ async fn a_change_that_a_token_hides_is_asked_about_when_the_token_ends_and_only
     // A rotation in progress when a change is suspected asks once more.
     let _paused = ring.pause_following().await;
     let hour = Duration::from_hours(1);
-    let token = || TokenTerms { asked: world.clock.elapsed(), until: world.clock.deadline(hour) };
-    let asked = || unwraps(&world, Purpose::State);
+    let token =
+        || TokenTerms { requested: world.clock.elapsed(), until: world.clock.deadline(hour) };
+    let probes = || unwraps(&world, Purpose::State);
     world.vault.set_token(token());
 
     probe(&world, &ring).await;
     world.clock.pass(hour / 2);
-    settle().await;
-    assert_eq!(asked(), 1);
+    run_ready_tasks().await;
+    assert_eq!(probes(), 1);
     // The issuer gives no other token.
     world.vault.refuse(&first, Some(Cause::IdentityRemoved));
     world.clock.pass(hour / 2);
     becomes(|| ring.status().cause == Some(Cause::IdentityRemoved) && is_answered(&ring)).await;
-    settle().await;
+    run_ready_tasks().await;
     world.vault.refuse(&first, None);
     world.vault.set_token(token());
     // This change is younger than the token, and the next token is younger than the change.
     probe(&world, &ring).await;
-    world.vault.set_token(TokenTerms { asked: world.clock.elapsed() + GAP, ..token() });
+    world.vault.set_token(TokenTerms { requested: world.clock.elapsed() + GAP, ..token() });
     world.clock.pass(hour);
-    becomes(|| asked() == 4 && is_answered(&ring)).await;
-    settle().await;
+    becomes(|| probes() == 4 && is_answered(&ring)).await;
+    run_ready_tasks().await;
     world.clock.pass(hour);
-    settle().await;
+    run_ready_tasks().await;
 
-    assert_eq!((asked(), ring.status().state), (4, State::Active));
+    assert_eq!((probes(), ring.status().state), (4, State::Active));
 }

@@ -102,8 +102,12 @@ async fn a_rotation_killed_at_any_of_its_calls_leaves_a_ring_that_opens_under_th
             world.vault.hang_at(None);
             let ring = world.open_with(first.clone()).await;
 
-            let told = ring.describe();
-            assert_eq!((told.versioned, told.identity), (Some(first), None), "{kind} {call}");
+            let description = ring.describe();
+            assert_eq!(
+                (description.versioned, description.identity),
+                (Some(first), None),
+                "{kind} {call}"
+            );
             assert_eq!(bytes_of(&ring, id).await, bytes, "{kind}, call {call}");
             let done = ring.rotate(target.clone()).await.unwrap();
             assert_eq!((done.to, ring.describe().identity), (last, target.identity), "{kind}");
@@ -127,13 +131,17 @@ async fn a_ring_opens_with_or_without_the_last_write_of_a_rotation() {
             assert!(matches!(failed, Err(RingError::Store(_))), "{failed:?}");
             let expected =
                 if rotated { (Some(last), target.identity) } else { (Some(first), None) };
-            let told = ring.describe();
-            assert_eq!((told.versioned, told.identity), expected, "{kind} {fault:?}");
+            let description = ring.describe();
+            assert_eq!((description.versioned, description.identity), expected, "{kind} {fault:?}");
             assert_eq!(bytes_of(&ring, id).await, bytes, "{kind} {fault:?}");
             drop(ring);
             let ring = world.open().await;
-            let told = ring.describe();
-            assert_eq!((told.versioned, told.identity), expected, "{kind} {fault:?} and a restart");
+            let description = ring.describe();
+            assert_eq!(
+                (description.versioned, description.identity),
+                expected,
+                "{kind} {fault:?} and a restart"
+            );
             assert_eq!(bytes_of(&ring, id).await, bytes, "{kind} {fault:?} and a restart");
         }
     }
@@ -198,9 +206,12 @@ async fn a_rotation_changes_key_vault_and_identity_in_one_step() {
     let rotation = ring.rotate(target(to, Some(&user))).await.unwrap();
 
     assert_eq!((rotation.from, rotation.to, rotation.data_keys), (first, second.clone(), 1));
-    let told = ring.describe();
-    assert_eq!((told.configured, told.versioned), (Some(elsewhere.clone()), Some(second)));
-    assert_eq!((told.identity.as_ref(), told.automatic), (Some(&user), true));
+    let description = ring.describe();
+    assert_eq!(
+        (description.configured, description.versioned),
+        (Some(elsewhere.clone()), Some(second))
+    );
+    assert_eq!((description.identity.as_ref(), description.automatic), (Some(&user), true));
     assert_eq!(bytes_of(&ring, id).await, bytes);
     drop(ring);
     let ring = world.open().await;
@@ -263,8 +274,12 @@ async fn a_rotation_to_an_identity_without_all_three_permissions_changes_nothing
         let message = missing.to_string();
         assert!(message.contains(&format!("Verify that identity '{user}' has")), "{message}");
         assert!(message.ends_with(&format!("gives it '{}'.", denied.permission())), "{message}");
-        let told = ring.describe();
-        assert_eq!((told.versioned, told.identity), (Some(first), None), "{denied:?}");
+        let description = ring.describe();
+        assert_eq!(
+            (description.versioned, description.identity),
+            (Some(first), None),
+            "{denied:?}"
+        );
         assert_eq!(
             ring.status().state,
             State::Active,

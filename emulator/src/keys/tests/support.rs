@@ -416,14 +416,14 @@ impl Recorder {
 
     /// The events since the last call, in a short form.
     pub(super) fn take(&self) -> Vec<String> {
-        let told = |event: KeyEvent| match event.what {
+        let text = |event: KeyEvent| match event.what {
             KeyEventKind::StateChanged(change) => {
                 let cause = change.cause.map_or("none", Cause::name);
                 format!("{} to {}: {cause}", change.from, change.to)
             }
             what => what.name().to_owned(),
         };
-        std::mem::take(&mut *self.0.lock().unwrap()).into_iter().map(told).collect()
+        std::mem::take(&mut *self.0.lock().unwrap()).into_iter().map(text).collect()
     }
 }
 
@@ -494,7 +494,7 @@ pub(super) async fn bytes_of(ring: &KeyRing, id: DataKeyId) -> [u8; DATA_KEY_LEN
 }
 
 /// Runs all tasks that can run now.
-pub(super) async fn settle() {
+pub(super) async fn run_ready_tasks() {
     for _ in 0..200 {
         tokio::task::yield_now().await;
     }

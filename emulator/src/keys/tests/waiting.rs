@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use super::support::{LEASE, World, comes, settle};
+use super::support::{LEASE, World, comes, run_ready_tasks};
 use crate::keys::{Cause, KeyError, KeyLease, KeyRing, RENEWAL_WAIT, RenewalWait};
 
 /// A lease that has ended while the vault does not answer.
@@ -28,10 +28,10 @@ async fn work_goes_on_when_a_late_answer_comes_within_the_wait() {
     let (world, _) = World::new();
     let (_ring, lease) = ended(&world).await;
     let waiting = wait(&lease);
-    settle().await;
+    run_ready_tasks().await;
 
     world.clock.pass(RENEWAL_WAIT * 9 / 10);
-    settle().await;
+    run_ready_tasks().await;
     assert!(!waiting.is_finished() && lease.with(|_| ()).is_err());
     world.vault.open_gate();
 
@@ -44,10 +44,10 @@ async fn the_wait_ends_by_real_time_and_not_by_emulator_time() {
     let (world, _) = World::new();
     let (_ring, lease) = ended(&world).await;
     let waiting = wait(&lease);
-    settle().await;
+    run_ready_tasks().await;
 
     world.clock.advance(Duration::from_hours(1));
-    settle().await;
+    run_ready_tasks().await;
     assert!(!waiting.is_finished());
     world.clock.pass(RENEWAL_WAIT);
     let refused = comes(waiting).await.unwrap();
@@ -61,7 +61,7 @@ async fn a_refusal_ends_the_wait_at_once() {
     let (world, key) = World::new();
     let (_ring, lease) = ended(&world).await;
     let waiting = wait(&lease);
-    settle().await;
+    run_ready_tasks().await;
 
     world.vault.refuse(&key, Some(Cause::KeyDisabled));
     world.vault.open_gate();
@@ -77,10 +77,10 @@ async fn work_survives_only_outages_that_are_shorter_than_the_wait() {
         let (world, _) = World::new();
         let (_ring, lease) = ended(&world).await;
         let waiting = wait(&lease);
-        settle().await;
+        run_ready_tasks().await;
         world.vault.fail(Some((Cause::VaultUnreachable, None)));
         world.vault.open_gate();
-        settle().await;
+        run_ready_tasks().await;
         assert!(!waiting.is_finished(), "it asks again");
 
         if is_short {
@@ -88,7 +88,7 @@ async fn work_survives_only_outages_that_are_shorter_than_the_wait() {
         }
         for _ in 0..4 {
             world.clock.pass(RENEWAL_WAIT / 4);
-            settle().await;
+            run_ready_tasks().await;
         }
         let answer = comes(waiting).await.unwrap();
 

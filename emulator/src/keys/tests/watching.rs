@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::support::{CHECK, START, World, becomes, bytes_of, current, key, settle};
+use super::support::{CHECK, START, World, becomes, bytes_of, current, key, run_ready_tasks};
 use crate::keys::{Cause, KeyOperation, RotationTarget, State};
 
 #[tokio::test]
@@ -19,11 +19,11 @@ async fn a_new_version_is_in_use_when_the_next_look_is_due_and_not_before() {
     world.clock.advance(Duration::from_secs(1));
     ring.pause_following().await.resume().await;
 
-    let told = ring.describe();
-    assert_eq!(told.versioned, Some(second));
-    assert_eq!(told.configured, Some(key()));
-    assert!(told.automatic);
-    assert_eq!(told.last_rotation, Some(START + CHECK));
+    let description = ring.describe();
+    assert_eq!(description.versioned, Some(second));
+    assert_eq!(description.configured, Some(key()));
+    assert!(description.automatic);
+    assert_eq!(description.last_rotation, Some(START + CHECK));
     assert_eq!(bytes_of(&ring, id).await, bytes);
 }
 
@@ -32,7 +32,7 @@ async fn the_watcher_wakes_by_itself_when_the_clock_is_moved() {
     let (world, _) = World::new();
     let ring = world.open().await;
     let second = world.vault.add("RSA");
-    settle().await;
+    run_ready_tasks().await;
 
     world.clock.advance(CHECK);
 
@@ -44,11 +44,11 @@ async fn the_watcher_wakes_by_itself_when_the_clock_is_moved() {
 async fn a_look_that_is_paused_while_the_clock_moves_finds_a_version_made_meanwhile() {
     let (world, first) = World::new();
     let ring = world.open().await;
-    settle().await;
+    run_ready_tasks().await;
 
     let paused = ring.pause_following().await;
     world.clock.advance(CHECK);
-    settle().await;
+    run_ready_tasks().await;
     assert_eq!(ring.describe().versioned, Some(first), "the watcher waits");
     let second = world.vault.add("RSA");
     paused.resume().await;

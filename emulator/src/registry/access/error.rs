@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use super::scope_map::ScopeMapActionError;
+use super::scope_map_actions::ScopeMapActionError;
 use crate::registry::Error;
 
 /// Why a login is refused.

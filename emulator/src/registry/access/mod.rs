@@ -25,7 +25,7 @@ mod permissions;
 mod required_access;
 mod rule;
 mod scope;
-mod scope_map;
+mod scope_map_actions;
 mod scope_maps;
 mod tokens;
 
@@ -42,6 +42,6 @@ pub use self::error::{AccessChangeError, AccessError};
 pub use self::jwt::TokenKey;
 pub use self::required_access::{Access, RequiredAccess};
 pub use self::scope::Scope;
-pub use self::scope_map::ScopeMapAction;
+pub use self::scope_map_actions::ScopeMapAction;
 pub use self::scope_maps::ScopeMap;
 pub use self::tokens::{LoginToken, NewPassword, PasswordName, TokenPassword};

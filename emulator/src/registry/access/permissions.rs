@@ -6,7 +6,7 @@ use super::caller::Caller;
 use super::directory::{self, Directory, VerifiedPrincipal};
 use super::error::AccessError;
 use super::scope::Scope;
-use super::scope_map;
+use super::scope_map_actions;
 use super::scope_maps::scope_map_named;
 use crate::names::RepositoryName;
 use crate::registry::{Error, Registry};
@@ -25,7 +25,7 @@ enum Permissions<'a> {
     Pull,
     All,
     Map {
-        actions: Vec<scope_map::ScopeMapAction>,
+        actions: Vec<scope_map_actions::ScopeMapAction>,
         catalog: bool,
     },
     Roles {
@@ -71,7 +71,7 @@ impl<'a> Permissions<'a> {
                 let map = scope_map_named(parts, &row.scope_map)
                     .map_err(|error| AccessError::Registry(Error::internal(error)))?;
                 let actions = map.map(|map| map.actions).unwrap_or_default();
-                Self::Map { actions, catalog: row.scope_map == scope_map::ADMIN }
+                Self::Map { actions, catalog: row.scope_map == scope_map_actions::ADMIN }
             }
             Caller::Principal { client_id, object_id } => {
                 let (client_id, object_id) = (client_id.clone(), object_id.clone());
@@ -113,7 +113,7 @@ impl<'a> Permissions<'a> {
         match self {
             Self::Pull => [Action::Pull, Action::MetadataRead].into_iter().collect(),
             Self::Open | Self::All => Actions::all(),
-            Self::Map { actions, .. } => scope_map::allowed(actions, name),
+            Self::Map { actions, .. } => scope_map_actions::allowed(actions, name),
             Self::Roles { directory, object_id, resource_id } => Action::ALL
                 .into_iter()
                 .filter(|action| {

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use super::access_name::AccessName;
 use super::error::AccessChangeError;
 use super::manage::moment;
-use super::scope_map::{self, ScopeMapAction};
+use super::scope_map_actions::{self, ScopeMapAction};
 use crate::registry::{Parts, Registry};
 use crate::store::{DeletedScopeMap, ScopeMapRow};
 
@@ -37,7 +37,7 @@ impl Registry {
     pub async fn scope_maps(&self) -> Result<Vec<ScopeMap>, AccessChangeError> {
         self.manage(|parts| {
             let own = parts.store.scope_maps(&parts.name)?;
-            let system = scope_map::system_names().map(str::to_owned);
+            let system = scope_map_actions::system_names().map(str::to_owned);
             let mut names: Vec<String> = own.into_iter().chain(system).collect();
             names.sort();
             names.iter().filter_map(|name| scope_map_named(parts, name).transpose()).collect()
@@ -61,7 +61,7 @@ impl Registry {
         description: &str,
         actions: &[String],
     ) -> Result<ScopeMap, AccessChangeError> {
-        if scope_map::system(name.as_str()).is_some() {
+        if scope_map_actions::system(name.as_str()).is_some() {
             return Err(AccessChangeError::SystemScopeMap(name.to_string()));
         }
         if actions.len() > MAX_ACTIONS {
@@ -82,7 +82,7 @@ impl Registry {
 
     /// Deletes a scope map that no token uses.
     pub async fn delete_scope_map(&self, name: &str) -> Result<(), AccessChangeError> {
-        if scope_map::system(name).is_some() {
+        if scope_map_actions::system(name).is_some() {
             return Err(AccessChangeError::SystemScopeMap(name.to_owned()));
         }
         let name = name.to_owned();
@@ -103,7 +103,7 @@ pub(super) fn scope_map_named(
     name: &str,
 ) -> Result<Option<ScopeMap>, AccessChangeError> {
     let name = name.to_owned();
-    if let Some((description, actions)) = scope_map::system(&name) {
+    if let Some((description, actions)) = scope_map_actions::system(&name) {
         let description = description.to_owned();
         return Ok(Some(ScopeMap { name, description, created: None, actions }));
     }

@@ -58,7 +58,7 @@ struct Reading {
 
 impl BlobStream {
     /// Streams a range of an open object.
-    pub(in crate::registry) fn of(
+    pub(in crate::registry) fn new(
         opened: OpenObject,
         range: Range<u64>,
         source: StreamSource,

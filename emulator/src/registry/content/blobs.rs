@@ -53,7 +53,7 @@ impl Content {
         let opened = object::open(&self.0, &name, blob.row.clone()).await?;
         let range = range.start..range.end.min(opened.opener.len());
         let source = StreamSource::new(&self.0, name, opened.row.clone());
-        Ok(BlobStream::of(opened, range, source))
+        Ok(BlobStream::new(opened, range, source))
     }
 
     /// Makes a blob of another repository visible in this one; without `from`, of any repository that has it.

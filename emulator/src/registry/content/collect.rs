@@ -25,7 +25,7 @@ use crate::registry::media::ManifestKind;
 use crate::registry::object_name::ObjectName;
 use crate::registry::settings::CollectOptions;
 pub use crate::store::Collected;
-use crate::store::{CollectRules, Kept, Store};
+use crate::store::{CollectRules, Retained, Store};
 
 /// How often the background collects, in emulator time.
 const EVERY: Duration = Duration::from_hours(1);
@@ -35,13 +35,13 @@ const EVERY: Duration = Duration::from_hours(1);
 pub struct Collection {
     /// The removed content.
     pub removed: Collected,
-    /// The unreferenced content that it kept.
-    pub kept: KeptBack,
+    /// The unreferenced content that it retained.
+    pub retained: RetainedContent,
 }
 
 /// Unreferenced content that stays for now.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct KeptBack {
+pub struct RetainedContent {
     /// Uploads.
     pub uploads: u64,
     /// Bytes of their files.
@@ -73,7 +73,8 @@ impl Registry {
             for repository in parts.store.all_repositories(&parts.name)? {
                 for row in parts.store.manifest_rows(&parts.name, &repository, None) {
                     let (digest, row) = row?;
-                    let is_index = ManifestKind::of(&row.media_type) == Some(ManifestKind::Index);
+                    let is_index =
+                        ManifestKind::from_media_type(&row.media_type) == Some(ManifestKind::Index);
                     if is_index && !parts.store.lists_children(&parts.name, &repository, &digest)? {
                         unknown.push((repository.clone(), digest, row));
                     }
@@ -114,23 +115,23 @@ async fn collect(parts: &Arc<Parts>, options: CollectOptions) -> Result<Collecti
     let work = Arc::clone(parts);
     let collection = blocking(move || {
         let parts = work;
-        let kept_back = Mutex::new(KeptBack::default());
-        let kept = |kept: Kept<'_>| {
-            let mut sum = kept_back.lock().unwrap_or_else(PoisonError::into_inner);
-            let (touched, age, used) = match kept {
-                Kept::Upload(row, len) => {
+        let retained = Mutex::new(RetainedContent::default());
+        let note = |content: Retained<'_>| {
+            let mut sum = retained.lock().unwrap_or_else(PoisonError::into_inner);
+            let (touched, age, used) = match content {
+                Retained::Upload(row, len) => {
                     sum.uploads += 1;
                     sum.upload_bytes = sum.upload_bytes.saturating_add(len);
                     // A request that holds it is using it now.
                     let used = parts.sessions.last_used(&row.id).unwrap_or(elapsed);
                     (row.touched, options.upload_idle_for, used)
                 }
-                Kept::Blob { repository, digest, touched } => {
+                Retained::Blob { repository, digest, touched } => {
                     sum.blobs += 1;
                     let used = parts.recent.last_used(repository, digest);
                     (touched, options.unreferenced_for, used)
                 }
-                Kept::Manifest { repository, digest, touched } => {
+                Retained::Manifest { repository, digest, touched } => {
                     sum.manifests += 1;
                     let used = parts.recent.last_used(repository, digest);
                     (touched, options.unreferenced_for, used)
@@ -155,14 +156,14 @@ async fn collect(parts: &Arc<Parts>, options: CollectOptions) -> Result<Collecti
                     || keeps_recovered && *repository == recovered
             },
             untagged: options.untagged,
-            kept: &kept,
+            on_retained: &note,
         };
         let removed = parts.store.collect(&parts.name, rules, &mut |_| ())?;
         parts.store.disk_space().refill();
         let still_recent = parts.settings.collect.really_idle_for.max(idle_for);
         parts.recent.retain(|used| elapsed.saturating_sub(used) < still_recent);
-        let kept = *kept_back.lock().unwrap_or_else(PoisonError::into_inner);
-        Ok::<_, Error>(Collection { removed, kept })
+        let retained = *retained.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok::<_, Error>(Collection { removed, retained })
     })
     .await?;
     // Retiring does not ask the vault: it only removes rows.

@@ -101,7 +101,7 @@ pub(in crate::registry) fn sound_row(
         if let Some(mark) = parts.store.damage(&parts.name, &row)? {
             return Err(damaged(object, mark.damage));
         }
-        let (damage, words) = match parts.store.look_at_file(&row) {
+        let (damage, message) = match parts.store.look_at_file(&row) {
             Ok(None) => return Ok(row),
             Ok(Some(damage)) => (damage, damage.to_string()),
             Err(error) => {
@@ -114,7 +114,7 @@ pub(in crate::registry) fn sound_row(
             None => return Err(object.unknown()),
             Some(now) if now.file != row.file => row = now,
             Some(_) => {
-                note(parts, object, &row, damage, &words);
+                note(parts, object, &row, damage, &message);
                 return Err(damaged(object, damage));
             }
         }
@@ -159,11 +159,11 @@ pub(in crate::registry) fn note(
     object: &ObjectName,
     row: &ObjectRow,
     damage: Damage,
-    words: &str,
+    message: &str,
 ) {
     let now = parts.clock.unix_now();
-    match parts.store.mark_damaged(&parts.name, row, damage, words, now) {
-        Ok(true) => report(parts, object, damage, words),
+    match parts.store.mark_damaged(&parts.name, row, damage, message, now) {
+        Ok(true) => report(parts, object, damage, message),
         Ok(false) => (),
         Err(error) => {
             tracing::warn!(%object, %damage, %error, "cannot mark an object as damaged");
@@ -194,7 +194,7 @@ pub(in crate::registry) fn cause_of(error: &Error) -> String {
     match error {
         Error::Damaged(cause) => cause.to_string(),
         Error::Internal(cause) => match cause.downcast_ref::<io::Error>() {
-            Some(error) => io_words(error),
+            Some(error) => io_message(error),
             None => cause.to_string(),
         },
         other => other.to_string(),
@@ -202,7 +202,7 @@ pub(in crate::registry) fn cause_of(error: &Error) -> String {
 }
 
 /// The system's message, without the path.
-pub(in crate::registry) fn io_words(error: &io::Error) -> String {
+pub(in crate::registry) fn io_message(error: &io::Error) -> String {
     match errno_of(error) {
         Some(errno) => io::Error::from(errno).to_string(),
         None => error.kind().to_string(),
@@ -219,11 +219,11 @@ impl StreamSource {
         let (Some(parts), Some(damage)) = (self.parts.upgrade(), damage_of(&error)) else {
             return error;
         };
-        let (source, words) = (self.clone(), cause_of(&error));
+        let (source, message) = (self.clone(), cause_of(&error));
         let noted = blocking(move || {
             let now = source.object.row(&parts)?;
             if now.is_some_and(|now| now.file == source.row.file) {
-                note(&parts, &source.object, &source.row, damage, &words);
+                note(&parts, &source.object, &source.row, damage, &message);
             }
             Ok::<_, Error>(())
         });

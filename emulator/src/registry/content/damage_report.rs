@@ -6,10 +6,15 @@ use crate::registry::parts::Parts;
 use crate::store::Damage;
 
 /// Reports that an object can no longer be served.
-pub(in crate::registry) fn report(parts: &Parts, object: &ObjectName, damage: Damage, words: &str) {
+pub(in crate::registry) fn report(
+    parts: &Parts,
+    object: &ObjectName,
+    damage: Damage,
+    message: &str,
+) {
     parts.broken.add();
     tracing::error!(
-        registry.name = parts.name.as_str(), %object, damage = damage.name(), words,
+        registry.name = parts.name.as_str(), %object, damage = damage.name(), words = message,
         "cannot serve an object: push it again; `verify` lists the affected tags"
     );
     parts.settings.events.metrics().count_damage(parts.name.as_str(), damage);

@@ -156,7 +156,7 @@ impl Content {
                 require_repository(&parts, &repository)?;
             }
             let row = row.ok_or_else(|| Error::TagUnknown(tag.clone()))?;
-            Ok::<_, Error>(TagInfo::of(&tag, row))
+            Ok::<_, Error>(TagInfo::new(&tag, row))
         })
         .await
     }
@@ -195,7 +195,7 @@ impl Content {
                         && digest.as_ref().is_none_or(|digest| row.digest == digest.as_str())
                 })
             });
-            let tags = shown.map(|row| row.map(|(tag, row)| TagInfo::of(&tag, row)));
+            let tags = shown.map(|row| row.map(|(tag, row)| TagInfo::new(&tag, row)));
             Ok::<_, Error>(window.page(tags, limit, |tag| (tag.updated, &tag.name))?)
         })
         .await
@@ -303,7 +303,7 @@ impl Window {
 }
 
 impl TagInfo {
-    fn of(tag: &Tag, row: TagRow) -> Self {
+    fn new(tag: &Tag, row: TagRow) -> Self {
         Self {
             name: tag.to_string(),
             digest: row.digest,

@@ -27,7 +27,7 @@ mod verify;
 #[cfg(test)]
 pub use self::blob_stream::BlobStream;
 pub use self::blobs::Blob;
-pub use self::collect::{Collection, KeptBack};
+pub use self::collect::{Collection, RetainedContent};
 pub(in crate::registry) use self::collect::{collect_in_background, sweep_after_start};
 pub(in crate::registry) use self::damage::{cause_of, damage_of, damaged};
 pub use self::image::Listed;

@@ -102,7 +102,7 @@ impl Content {
         loop {
             let chunk = match tokio::time::timeout(idle, log.next()).await {
                 Ok(Some(Ok(chunk))) => chunk,
-                Ok(Some(Err(words))) => return Err(Error::BodyCut(words)),
+                Ok(Some(Err(message))) => return Err(Error::BodyCut(message)),
                 Ok(None) => break,
                 Err(_) => return Err(Error::BodyCut(nothing_arrived_for(idle))),
             };
@@ -161,7 +161,7 @@ impl Content {
         let opened = object::open(&self.0, &name, row.run.log).await?;
         let (len, source) =
             (opened.opener.len(), StreamSource::new(&self.0, name, opened.row.clone()));
-        Ok((len, BlobStream::of(opened, 0..len, source)))
+        Ok((len, BlobStream::new(opened, 0..len, source)))
     }
 }
 
@@ -204,8 +204,8 @@ impl TaskRunStatus {
         }
     }
 
-    fn of(word: &str) -> Self {
-        match word {
+    fn from_name(name: &str) -> Self {
+        match name {
             "Succeeded" => Self::Succeeded,
             "Failed" => Self::Failed,
             "Canceled" => Self::Canceled,
@@ -222,9 +222,9 @@ impl From<TaskRunRow> for TaskRun {
             OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH)
         };
         Self {
-            id: TaskRunId::of(number),
+            id: TaskRunId::from_number(number),
             name: run.name,
-            status: TaskRunStatus::of(&run.status),
+            status: TaskRunStatus::from_name(&run.status),
             created: at(run.created),
             finished: at(run.finished),
             ends: at(run.ends),

@@ -153,7 +153,7 @@ impl Intents {
         }
         self.0.ends.store(0, Ordering::Relaxed);
         let store = Arc::clone(&self.0.store);
-        if let Err(error) = blocking(move || store.forget_old_outcomes()).await {
+        if let Err(error) = blocking(move || store.remove_old_outcomes()).await {
             tracing::warn!(%error, "cannot remove the outcomes of old operations");
         }
     }
@@ -169,13 +169,13 @@ impl Intent {
     /// Returns when a newer operation has replaced this one.
     pub async fn replaced(&self) {
         loop {
-            let mut told = std::pin::pin!(self.intents.0.replaced.notified());
+            let mut notified = std::pin::pin!(self.intents.0.replaced.notified());
             // From here on no replacement is missed.
-            told.as_mut().enable();
+            notified.as_mut().enable();
             if self.is_replaced() {
                 return;
             }
-            told.await;
+            notified.await;
         }
     }
 }

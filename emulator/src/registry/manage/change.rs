@@ -177,7 +177,7 @@ impl Registries {
         match intent {
             Some(intent) if makes_system && kept.is_ok() => intent.ended().await,
             Some(intent) if intent.passed().await.is_ok() => {
-                self.settle_system_identity(intent).await;
+                self.finish_system_identity(intent).await;
             }
             Some(_) | None => (),
         }

@@ -201,7 +201,7 @@ impl Registries {
     /// caller must hold the lock.
     pub(super) async fn undo_creation(&self, intent: Intent) {
         let undone = self.undo_creation_locked(&intent).await;
-        if let Err(error) = self.settle_without_row(intent, undone).await {
+        if let Err(error) = self.end_without_row(intent, undone).await {
             tracing::warn!(%error, "cannot yet remove everything that was created for a registry");
         }
     }
@@ -213,7 +213,7 @@ impl Registries {
             return Ok(());
         }
         let undone = self.undo_creation_locked(&intent).await;
-        self.settle_without_row(intent, undone).await
+        self.end_without_row(intent, undone).await
     }
 
     async fn undo_creation_locked(&self, intent: &Intent) -> Result<(), ManageError> {

@@ -68,7 +68,7 @@ impl Registries {
         self.intents().replace(&OF_REGISTRY, name.as_str()).await?;
         let gone = self.finish_deletion(name, &intent, &deletion).await;
         // For clients the registry is deleted, whatever the vault answers about its identity.
-        match self.settle(intent, gone).await {
+        match self.end_operation(intent, gone).await {
             Err(ManageError::Platform(error)) => {
                 tracing::warn!(registry.name = %name, %error, "cannot remove the identity of a deleted registry from the vault");
                 Ok(())
@@ -91,14 +91,14 @@ impl Registries {
         });
         if other.is_some() {
             // Another registry has the name now, so the deletion has nothing left to do.
-            return self.settle_without_row(intent, Ok(())).await;
+            return self.end_without_row(intent, Ok(())).await;
         }
         let gone = async {
             self.begin_deletion(&name, &deletion).await?;
             self.finish_deletion(&name, &intent, &deletion).await
         };
         let gone = gone.await;
-        self.settle(intent, gone).await
+        self.end_operation(intent, gone).await
     }
 
     /// Adopts the deletions that an older program began: it stored no intents.
@@ -126,7 +126,7 @@ impl Registries {
         // Roles are removed before the registry, so that an interruption leaves no role for the next registry of this
         // name.
         if let Some(resource) = &deletion.resource {
-            self.platform().forget_roles(resource).await?;
+            self.platform().remove_roles(resource).await?;
         }
         let (store, row) = (Arc::clone(&self.common().store), name.clone());
         blocking(move || store.begin_leaving(&row)).await?;

@@ -64,7 +64,7 @@ impl Registries {
         Ok(blocking(move || {
             let is_new = store.deployment(&row.group, &row.name)?.is_none();
             store.put_deployment(&row, &template)?;
-            forget_oldest(&store, &row.group)?;
+            remove_oldest(&store, &row.group)?;
             Ok::<_, StoreError>(is_new)
         })
         .await?)
@@ -88,8 +88,8 @@ impl Registries {
         group: &ResourceGroup,
         name: &DeploymentName,
     ) -> Result<Deployment, ManageError> {
-        let (store, group, asked) = (self.store(), group.clone(), name.clone());
-        let row = blocking(move || store.deployment(group.as_str(), asked.as_str())).await?;
+        let (store, group, key) = (self.store(), group.clone(), name.clone());
+        let row = blocking(move || store.deployment(group.as_str(), key.as_str())).await?;
         let row = row.ok_or_else(|| ManageError::NoDeployment(name.clone()))?;
         Ok(row.try_into()?)
     }
@@ -100,9 +100,9 @@ impl Registries {
         group: &ResourceGroup,
         name: &DeploymentName,
     ) -> Result<String, ManageError> {
-        let (store, group, asked) = (self.store(), group.clone(), name.clone());
+        let (store, group, key) = (self.store(), group.clone(), name.clone());
         let text =
-            blocking(move || store.deployment_template(group.as_str(), asked.as_str())).await?;
+            blocking(move || store.deployment_template(group.as_str(), key.as_str())).await?;
         text.ok_or_else(|| ManageError::NoDeployment(name.clone()))
     }
 
@@ -128,12 +128,12 @@ impl Registries {
     }
 
     /// Deletes the records of a group's deployments.
-    pub(super) async fn forget_deployments(
+    pub(super) async fn remove_deployments(
         &self,
         group: &ResourceGroup,
     ) -> Result<(), ManageError> {
         let (store, group) = (self.store(), group.clone());
-        Ok(blocking(move || forget_all(&store, group.as_str())).await?)
+        Ok(blocking(move || remove_all(&store, group.as_str())).await?)
     }
 
     fn store(&self) -> Arc<Store> {
@@ -142,7 +142,7 @@ impl Registries {
 }
 
 /// Deletes the records of a group's deployments, because the group is deleted.
-pub(super) fn forget_all(store: &Store, group: &str) -> Result<(), StoreError> {
+pub(super) fn remove_all(store: &Store, group: &str) -> Result<(), StoreError> {
     for name in store.deployment_names(group)? {
         store.delete_deployment(group, &name)?;
     }
@@ -150,7 +150,7 @@ pub(super) fn forget_all(store: &Store, group: &str) -> Result<(), StoreError> {
 }
 
 /// Deletes the oldest deployments of a group while there are too many.
-fn forget_oldest(store: &Store, group: &str) -> Result<(), StoreError> {
+fn remove_oldest(store: &Store, group: &str) -> Result<(), StoreError> {
     if store.deployment_names(group)?.len() <= MAX_DEPLOYMENTS {
         return Ok(());
     }
@@ -257,7 +257,7 @@ mod tests {
             store.put_deployment(&row(last - at), "{}").unwrap();
         }
 
-        forget_oldest(&store, "G").unwrap();
+        remove_oldest(&store, "G").unwrap();
 
         assert_eq!(store.deployment_names("g").unwrap().len(), MAX_DEPLOYMENTS);
         assert!(store.deployment("g", "d0").unwrap().is_none());

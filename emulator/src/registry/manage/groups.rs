@@ -34,8 +34,8 @@ impl Registries {
 
     /// The group of this name.
     pub async fn group(&self, name: &ResourceGroup) -> Result<Group, ManageError> {
-        let (store, asked) = (Arc::clone(&self.common().store), name.clone());
-        let row = blocking(move || store.group(asked.as_str())).await?;
+        let (store, key) = (Arc::clone(&self.common().store), name.clone());
+        let row = blocking(move || store.group(key.as_str())).await?;
         let row = row.ok_or_else(|| ManageError::NoGroup(name.clone()))?;
         Ok(row.try_into()?)
     }
@@ -90,7 +90,7 @@ impl Registries {
             }
             let store = Arc::clone(&this.common().store);
             let forget = move || {
-                deployments::forget_all(&store, name.as_str())?;
+                deployments::remove_all(&store, name.as_str())?;
                 store.delete_group(name.as_str(), &end)
             };
             Ok(blocking(forget).await?)

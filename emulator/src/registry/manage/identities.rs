@@ -36,8 +36,8 @@ impl Registries {
 
     /// The identity that is this resource.
     pub async fn identity(&self, resource: &IdentityResource) -> Result<Identity, ManageError> {
-        let (store, asked) = (Arc::clone(&self.common().store), resource.clone());
-        let row = blocking(move || store.identity(asked.group().as_str(), asked.name())).await?;
+        let (store, key) = (Arc::clone(&self.common().store), resource.clone());
+        let row = blocking(move || store.identity(key.group().as_str(), key.name())).await?;
         let row = row.ok_or_else(|| ManageError::NoIdentity(resource.to_string()))?;
         Ok(row.try_into()?)
     }
@@ -163,14 +163,14 @@ impl Registries {
         }
         let client_id = Some(identity.principal.client_id.clone());
         let intent = self.begin_identity(Kind::DeleteIdentity, resource, client_id).await?;
-        if let Err(error) = self.platform().forget_roles(&resource.to_string()).await {
+        if let Err(error) = self.platform().remove_roles(&resource.to_string()).await {
             intent.end().await?;
             return Err(error.into());
         }
         // This comes only now: a refused deletion replaces no other operation.
         self.intents().replace(&[Kind::DeleteIdentity], &resource.to_string()).await?;
         let gone = self.remove_known(&identity, intent.end_with()).await;
-        self.settle(intent, gone).await
+        self.end_operation(intent, gone).await
     }
 
     /// Removes an identity that has a row, with its principal. `end` ends with it.
@@ -182,8 +182,8 @@ impl Registries {
             Err(error) => return Err(error.into()),
         }
         // This comes before the row is deleted: an attempt after a kill finds the row and repeats it.
-        let former = self.forget_former(&identity.resource).await?;
-        self.forget_identity(&identity.resource, end).await?;
+        let former = self.remove_former(&identity.resource).await?;
+        self.remove_identity_row(&identity.resource, end).await?;
         for registry in self.users_of(&identity.resource).into_iter().chain(former) {
             registry.key_ring().check().await;
         }
@@ -192,7 +192,7 @@ impl Registries {
 
     /// Stops the access that a deleted identity still has, in strict parity, for registries that it was removed from.
     /// Returns those registries.
-    async fn forget_former(
+    async fn remove_former(
         &self,
         resource: &IdentityResource,
     ) -> Result<Vec<Registry>, ManageError> {
@@ -242,7 +242,7 @@ impl Registries {
             }
             Err(error) => Err(error),
         };
-        self.settle_without_row(intent, undone).await
+        self.end_without_row(intent, undone).await
     }
 
     /// Continues an interrupted deletion of an identity.
@@ -258,16 +258,16 @@ impl Registries {
         };
         match self.identity(&resource).await {
             // Another identity has this name now.
-            Ok(identity) if !is_meant(&identity) => self.settle_without_row(intent, Ok(())).await,
+            Ok(identity) if !is_meant(&identity) => self.end_without_row(intent, Ok(())).await,
             Ok(identity) => {
                 let gone = async {
-                    self.platform().forget_roles(&resource.to_string()).await?;
+                    self.platform().remove_roles(&resource.to_string()).await?;
                     self.remove_known(&identity, intent.end_with()).await
                 };
                 let gone = gone.await;
-                self.settle(intent, gone).await
+                self.end_operation(intent, gone).await
             }
-            Err(ManageError::NoIdentity(_)) => self.settle_without_row(intent, Ok(())).await,
+            Err(ManageError::NoIdentity(_)) => self.end_without_row(intent, Ok(())).await,
             Err(error) => Err(error),
         }
     }
@@ -307,7 +307,7 @@ impl Registries {
         Ok(blocking(move || store.create_identity(&row, &end, note.as_ref())).await?)
     }
 
-    pub(super) async fn forget_identity(
+    pub(super) async fn remove_identity_row(
         &self,
         resource: &IdentityResource,
         end: End,

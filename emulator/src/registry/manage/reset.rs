@@ -19,12 +19,12 @@ impl Registry {
     /// key, it fails without any change. `intent` ends in the same commit.
     pub async fn reset(&self, intent: &Intent) -> Result<(), Error> {
         let parts = &self.0;
-        let alone = parts.gate.close().await;
+        let closed = parts.gate.close().await;
         parts.ring.reinitialize(Some(intent.id())).await?;
         parts.sessions.forget();
         parts.recent.retain(|_| false);
         parts.broken.forget();
-        alone.note_reset();
+        closed.note_reset();
         Ok(())
     }
 }
@@ -32,7 +32,7 @@ impl Registry {
 impl Registries {
     /// Deletes every registry but `local`, and every identity but the start identity. Restores the first profile of
     /// `local`, but not its content and its key: [`Registry::reset`] does that.
-    pub async fn reset_registries(&self) -> Result<(), ManageError> {
+    pub async fn delete_all_but_local(&self) -> Result<(), ManageError> {
         for registry in self.all() {
             if !registry.registry_name().is_local() {
                 self.delete(registry.registry_name()).await?;
@@ -65,10 +65,10 @@ impl Registries {
     pub async fn reset_groups(&self, kept: &[ResourceGroup]) -> Result<(), ManageError> {
         for group in self.groups().await? {
             if group.name == ResourceGroup::default() {
-                self.forget_deployments(&group.name).await?;
+                self.remove_deployments(&group.name).await?;
                 self.tag_group(&group.name, Tags::default()).await?;
             } else if kept.contains(&group.name) {
-                self.forget_deployments(&group.name).await?;
+                self.remove_deployments(&group.name).await?;
             } else {
                 self.delete_group(&group.name, End::Nothing).await?;
             }

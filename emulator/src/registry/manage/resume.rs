@@ -29,7 +29,7 @@ impl Registries {
     }
 
     /// Ends an operation whose last transaction has removed the intent, or leaves it to the runner.
-    pub(super) async fn settle<E: From<Error> + std::fmt::Display>(
+    pub(super) async fn end_operation<E: From<Error> + std::fmt::Display>(
         &self,
         intent: Intent,
         result: Result<(), E>,
@@ -42,7 +42,7 @@ impl Registries {
     }
 
     /// Ends an operation whose last step changed no row, or leaves it to the runner.
-    pub(super) async fn settle_without_row(
+    pub(super) async fn end_without_row(
         &self,
         intent: Intent,
         result: Result<(), ManageError>,

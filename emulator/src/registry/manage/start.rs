@@ -105,7 +105,7 @@ impl Registries {
             return Ok(());
         }
         if let Some(known) = known {
-            self.forget_identity(&known.resource, End::Nothing).await?;
+            self.remove_identity_row(&known.resource, End::Nothing).await?;
         }
         let identity = Identity {
             resource,

@@ -1,7 +1,7 @@
 //! The system-assigned identity of a registry: a principal in the vault that is created and removed with a field of its
 //! row.
 //!
-//! An interrupted change is settled by the row: if the row has no identity, the principal is removed.
+//! An interrupted change is completed by the row: if the row has no identity, the principal is removed.
 
 use std::sync::Arc;
 
@@ -49,16 +49,16 @@ impl Registries {
         } else {
             intents.begin(Kind::SystemIdentity, &parameters).await?
         };
-        // The new operation also settles the rest of an older one.
+        // The new operation also finishes the rest of an older one.
         intents.replace(&[Kind::SystemIdentity], name.as_str()).await?;
         Ok(intent)
     }
 
     /// Removes the principal if the row of the registry has no identity, and ends the operation. If the vault cannot
     /// remove it now, the registry works without it, and the runner retries.
-    pub(super) async fn settle_system_identity(&self, intent: Intent) {
-        let settled = self.match_system_identity(&intent).await;
-        if let Err(error) = self.settle_without_row(intent, settled).await {
+    pub(super) async fn finish_system_identity(&self, intent: Intent) {
+        let matched = self.match_system_identity(&intent).await;
+        if let Err(error) = self.end_without_row(intent, matched).await {
             tracing::warn!(%error, "cannot remove a system-assigned identity from the vault");
         }
     }
@@ -69,8 +69,8 @@ impl Registries {
         if intent.is_replaced() {
             return Ok(());
         }
-        let settled = self.match_system_identity(&intent).await;
-        self.settle_without_row(intent, settled).await
+        let matched = self.match_system_identity(&intent).await;
+        self.end_without_row(intent, matched).await
     }
 
     async fn match_system_identity(&self, intent: &Intent) -> Result<(), ManageError> {

@@ -90,13 +90,13 @@ impl Registries {
             }
             Err(error) => {
                 let undone = self.roll_back(name, &registry, &old).await;
-                self.settle_without_row(intent, undone).await?;
+                self.end_without_row(intent, undone).await?;
                 return Err(error);
             }
         };
         intent.passed().await?;
         let changed = self.change_now(name, then, Purpose::Rows).await;
-        self.settle_without_row(intent, changed.map(drop)).await?;
+        self.end_without_row(intent, changed.map(drop)).await?;
         Ok((registry, warnings))
     }
 
@@ -108,7 +108,7 @@ impl Registries {
         }
         let done = async { self.finish_update(intent.parameters()?).await };
         let done = done.await;
-        self.settle_without_row(intent, done).await
+        self.end_without_row(intent, done).await
     }
 
     /// Ends the update of a registry that waits for its next attempt, before a newer operation on the registry:
@@ -219,7 +219,7 @@ impl Registries {
         };
         self.store_profile(name, &old, End::Nothing, Purpose::Rows).await?;
         if let Some(intent) = intent {
-            self.settle_system_identity(intent).await;
+            self.finish_system_identity(intent).await;
         }
         registry.set_profile(old);
         self.notify();

@@ -12,9 +12,10 @@ pub(in crate::registry) struct Gate {
 }
 
 /// While it lives, content waits.
+#[must_use = "content continues when this guard is dropped"]
 pub(in crate::registry) struct Closed<'a> {
     resets: &'a AtomicU64,
-    _alone: RwLockWriteGuard<'a, ()>,
+    _guard: RwLockWriteGuard<'a, ()>,
 }
 
 impl Gate {
@@ -26,7 +27,7 @@ impl Gate {
 
     /// Makes content wait, until [`Closed::note_reset`] or until the result is dropped.
     pub(in crate::registry) async fn close(&self) -> Closed<'_> {
-        Closed { resets: &self.resets, _alone: self.lock.write().await }
+        Closed { resets: &self.resets, _guard: self.lock.write().await }
     }
 }
 

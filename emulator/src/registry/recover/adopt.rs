@@ -68,7 +68,7 @@ impl Adopter {
                 let name = registry.clone();
                 let adopted = blocking(move || {
                     let adopted = store.adopt_blob(&name, &repository, &digest, &object)?;
-                    settle(&store, id, &adopted)?;
+                    update_quarantine(&store, id, &adopted)?;
                     Ok::<_, Error>(adopted)
                 });
                 match adopted.await? {
@@ -164,14 +164,14 @@ impl FoundManifest {
         };
         let adopted =
             store.adopt_manifest(&self.registry, &RepositoryName::recovered(), manifest)?;
-        settle(store, self.object.file, &adopted)?;
+        update_quarantine(store, self.object.file, &adopted)?;
         Ok(adopted)
     }
 }
 
 /// Moves a file with a row out of quarantine, and a file that was not needed into it: the other file of the same
 /// content was not read, and a sweep would remove this one.
-fn settle(store: &Store, file: FileId, adopted: &Adopted) -> Result<(), Error> {
+fn update_quarantine(store: &Store, file: FileId, adopted: &Adopted) -> Result<(), Error> {
     match adopted {
         Adopted::Stored { .. } => store.leave_quarantine(file)?,
         Adopted::Duplicate => store.put_into_quarantine(file)?,

@@ -73,7 +73,7 @@ pub(super) async fn check(
             continue;
         };
         let message = cause_of(&error);
-        let finding = Finding::of_object(&file.task.name, &error, message.clone());
+        let finding = Finding::for_object(&file.task.name, &error, message.clone());
         findings.entry(file.registry.clone()).or_default().push(finding);
         let store = Arc::clone(store);
         let mark = move || {

@@ -61,7 +61,7 @@ pub trait Platform: Send + Sync + 'static {
     ) -> BoxFuture<'a, Result<(), PlatformError>>;
 
     /// Removes every role assignment at a resource or below it: a new resource of its name must not get them.
-    fn forget_roles<'a>(&'a self, resource_id: &'a str)
+    fn remove_roles<'a>(&'a self, resource_id: &'a str)
     -> BoxFuture<'a, Result<(), PlatformError>>;
 
     /// Whether a vault keeps deleted keys until their retention ends. `None` if unknown.

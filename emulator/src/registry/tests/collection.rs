@@ -104,12 +104,12 @@ async fn recently_used_content_is_kept_and_reported_until_it_is_due_or_now() {
         let second = world.collect(now, false).await;
 
         let due = Some((at + 40, at + 60));
-        let upload_bytes = first.kept.upload_bytes;
-        let kept = KeptBack { uploads: 1, upload_bytes, blobs: 1, manifests: 0, due };
-        assert_eq!((first.removed, first.kept), (Collected::default(), kept));
+        let upload_bytes = first.retained.upload_bytes;
+        let retained = RetainedContent { uploads: 1, upload_bytes, blobs: 1, manifests: 0, due };
+        assert_eq!((first.removed, first.retained), (Collected::default(), retained));
         assert_eq!(second.removed.upload_bytes, upload_bytes);
         assert_eq!((second.removed.uploads, second.removed.blobs), (1, 1));
-        assert_eq!(second.kept, KeptBack::default());
+        assert_eq!(second.retained, RetainedContent::default());
     }
 }
 
@@ -119,9 +119,9 @@ async fn young_content_is_reported_with_the_time_when_it_is_due() {
     world.push_blob(b"unreferenced content.").await;
     let at = world.clock.unix_now();
 
-    let kept = world.registry.collect(CollectOptions::default()).await.unwrap().kept;
+    let retained = world.registry.collect(CollectOptions::default()).await.unwrap().retained;
 
-    assert_eq!((kept.blobs, kept.due), (1, Some((at + 3600, at + 3600))));
+    assert_eq!((retained.blobs, retained.due), (1, Some((at + 3600, at + 3600))));
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn now_keeps_an_upload_that_a_request_is_writing() {
     sender.unbounded_send(Ok(Bytes::from_static(b"some"))).unwrap();
     drop(sender);
 
-    assert_eq!((collection.removed.uploads, collection.kept.uploads), (0, 1));
+    assert_eq!((collection.removed.uploads, collection.retained.uploads), (0, 1));
     assert_eq!(appending.await.unwrap().unwrap().received, 4);
 }
 
@@ -154,13 +154,13 @@ async fn an_untagged_manifest_is_kept_for_a_minute_after_a_push_or_pull() {
     let pushed = world.collect(false, true).await;
     world.clock.pass(Duration::from_mins(1));
     assert!(world.has(&image).await, "this also reads the manifest");
-    let asked = world.collect(false, true).await;
+    let requested = world.collect(false, true).await;
     world.clock.pass(Duration::from_mins(1));
     let untouched = world.collect(false, false).await;
     let gone = world.collect(false, true).await;
 
-    assert_eq!((pushed.removed.manifests, pushed.kept.manifests), (0, 1));
-    assert_eq!((asked.removed.manifests, asked.kept.manifests), (0, 1));
+    assert_eq!((pushed.removed.manifests, pushed.retained.manifests), (0, 1));
+    assert_eq!((requested.removed.manifests, requested.retained.manifests), (0, 1));
     assert_eq!(untouched.removed.manifests, 0, "only on request");
     assert_eq!((gone.removed.manifests, gone.removed.blobs), (1, 1));
     assert!(!world.has(&image).await);
@@ -173,7 +173,7 @@ async fn an_image_of_a_tagged_index_stays_also_when_the_index_is_older_than_its_
     world.push_index("v1", (&image, len)).await;
     let (alone, _) = world.push_image(b"{\"alone\":true}").await;
     let store = &world.registry.0.store;
-    store.forget_children(&RegistryName::local(), &world.repository).unwrap();
+    store.remove_children(&RegistryName::local(), &world.repository).unwrap();
 
     let collection = world.collect(true, true).await;
 

@@ -88,15 +88,15 @@ async fn two_verifications_at_once_run_one_after_the_other() {
         let headers = ChunkHeaders::default();
         content.finish_upload(&app, id, &digest, headers, body(letter)).await.unwrap();
     }
-    let told = std::sync::Mutex::new(Vec::new());
-    let note = |who: char| told.lock().unwrap().push(who);
+    let order = std::sync::Mutex::new(Vec::new());
+    let note = |who: char| order.lock().unwrap().push(who);
 
     let (one, two) =
         tokio::join!(content.verify(false, |_| note('a')), content.verify(false, |_| note('b')));
 
     assert_eq!((one.unwrap().blobs, two.unwrap().blobs), (20, 20));
-    let told: String = told.into_inner().unwrap().into_iter().collect();
-    assert_eq!(told, format!("{}{}", "a".repeat(20), "b".repeat(20)));
+    let order: String = order.into_inner().unwrap().into_iter().collect();
+    assert_eq!(order, format!("{}{}", "a".repeat(20), "b".repeat(20)));
 }
 
 #[tokio::test]

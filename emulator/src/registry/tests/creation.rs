@@ -89,7 +89,7 @@ async fn a_failure_at_any_call_removes_everything_made_for_the_registry() {
 }
 
 /// Resumes all interrupted operations until none is left.
-async fn settle(registries: &Registries) {
+async fn resume_all(registries: &Registries) {
     while let Some(intent) = registries.intents().take_due(|_, _| true) {
         registries.resume(intent).await.unwrap();
     }
@@ -135,7 +135,7 @@ fn undoing_a_creation_keeps_a_newer_identity_of_the_same_name() {
             let (location, tags) = (Location::default(), Tags::default());
             let made = registries.create_identity(resource(), location, tags).await.unwrap();
             if registries.get("team1").is_none() {
-                settle(&registries).await;
+                resume_all(&registries).await;
             }
 
             let found = registries.identity(&resource()).await;

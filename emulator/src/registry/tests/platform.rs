@@ -210,7 +210,7 @@ impl Platform for Shared {
         .boxed()
     }
 
-    fn forget_roles<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), PlatformError>> {
+    fn remove_roles<'a>(&'a self, _: &'a str) -> BoxFuture<'a, Result<(), PlatformError>> {
         async move {
             if self.0.keeps_roles.load(Ordering::SeqCst) {
                 return Err(PlatformError::Failed("it is down".to_owned()));

@@ -370,7 +370,7 @@ async fn recovered_blobs_are_not_collected_while_their_manifest_is_in_quarantine
     let collection = registry.collect(now).await.unwrap();
     drop((registry, registries));
 
-    assert_eq!((collection.removed.links, collection.kept.blobs), (0, 2));
+    assert_eq!((collection.removed.links, collection.retained.blobs), (0, 2));
     lost.recover().await;
     let registries = lost.registries().await;
     assert_is_there(&registries.get("team1").unwrap(), &image).await;

@@ -172,5 +172,5 @@ async fn an_upload_that_begins_at_this_moment_makes_no_room() {
     world.begin().await.unwrap();
 
     assert!(matches!(refused, Err(Error::TooManyUploads { .. })), "{refused:?}");
-    assert_eq!((collected.removed.uploads, collected.kept.uploads), (0, LIMIT as u64));
+    assert_eq!((collected.removed.uploads, collected.retained.uploads), (0, LIMIT as u64));
 }

@@ -131,16 +131,16 @@ async fn a_deployment_that_cannot_continue_ends_as_failed() {
     };
 
     let without_row = leave_deployment(&emulator).await;
-    settled(&emulator).await;
+    operations_end(&emulator).await;
     let failed = deployment("d", DeploymentState::Failed);
     registries.begin_deployment(&failed, "{}".to_owned()).await.unwrap();
     let ended_before = leave_deployment(&emulator).await;
-    settled(&emulator).await;
+    operations_end(&emulator).await;
     // Its template is refused.
     let running = deployment("d", DeploymentState::Running);
     registries.begin_deployment(&running, "{}".to_owned()).await.unwrap();
     let refused = leave_deployment(&emulator).await;
-    settled(&emulator).await;
+    operations_end(&emulator).await;
     let row = registries.deployment(&running.group, &running.name).await.unwrap();
     let outcome = async |id| registries.intents().outcome(id).await.unwrap().unwrap();
     let outcomes =

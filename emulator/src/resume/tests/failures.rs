@@ -59,7 +59,7 @@ async fn a_reset_without_its_vault_waits_and_refuses_pushes_meanwhile() {
     emulator.shutdown().await;
 
     let emulator = start().await.unwrap();
-    let told = async {
+    let report = async {
         loop {
             let unfinished = status(&emulator).await["unfinished"][0].clone();
             if unfinished["error"].is_string() {
@@ -68,16 +68,16 @@ async fn a_reset_without_its_vault_waits_and_refuses_pushes_meanwhile() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    let told = tokio::time::timeout(LIMIT, told).await.unwrap();
+    let report = tokio::time::timeout(LIMIT, report).await.unwrap();
     let refused = push(&emulator, b"meanwhile").await;
     let events = emulator.app().events.newest(usize::MAX);
-    let is_told = events.iter().any(|event| event.event.what.name() == "operationBlocked");
+    let is_reported = events.iter().any(|event| event.event.what.name() == "operationBlocked");
     let vault = vault_at(address).await.unwrap();
-    settled(&emulator).await;
+    operations_end(&emulator).await;
 
-    assert_eq!(told["operation"], "reset");
+    assert_eq!(report["operation"], "reset");
     assert_eq!(refused, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(is_told);
+    assert!(is_reported);
     assert_eq!(pull(&emulator, b"before").await, StatusCode::NOT_FOUND);
     assert_eq!(push(&emulator, b"after").await, StatusCode::CREATED);
     assert_eq!(status(&emulator).await["unfinished"], Value::Null);
@@ -134,18 +134,18 @@ async fn a_failed_attempt_reports_its_reason_and_delays_the_next_one() {
 
     let emulator = start(folder.path()).await;
     let intents = emulator.app().registries.intents().clone();
-    let all_told = async {
+    let all_reported = async {
         while intents.unfinished().iter().any(|one| one.error.is_none()) {
             tokio::task::yield_now().await;
         }
     };
-    let told = tokio::time::timeout(LIMIT, all_told).await;
+    let reported = tokio::time::timeout(LIMIT, all_reported).await;
     let unfinished = intents.unfinished();
     drop(intents);
     emulator.shutdown().await;
 
     assert!(!is_due_at_once);
-    assert!(told.is_ok(), "{unfinished:?}");
+    assert!(reported.is_ok(), "{unfinished:?}");
     assert_eq!(unfinished.len(), kinds.len());
     assert!(unfinished.iter().all(|one| (1..10).contains(&one.attempts)), "{unfinished:?}");
 }

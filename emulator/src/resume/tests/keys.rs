@@ -87,12 +87,16 @@ fn a_reported_revocation_is_complete_and_a_restoration_undoes_all_of_it() {
         };
         // The reported revocations match the result of a pull, and can be undone.
         let check = async |emulator: &Sealyard| {
-            let told = emulator.app().revocations.methods_of("local");
+            let methods = emulator.app().revocations.methods_of("local");
             let state = state(emulator, "local").await;
-            assert_eq!(state == State::Unavailable, !told.is_empty(), "{method}: {told:?} {state}");
+            assert_eq!(
+                state == State::Unavailable,
+                !methods.is_empty(),
+                "{method}: {methods:?} {state}"
+            );
             restore(emulator).await;
             assert_eq!(pull(emulator, b"layer").await, StatusCode::OK, "{method}");
-            !told.is_empty()
+            !methods.is_empty()
         };
         let pushed = async |emulator: &Sealyard| {
             assert_eq!(push(emulator, b"layer").await, StatusCode::CREATED);
@@ -159,7 +163,7 @@ fn a_reset_ends_an_interrupted_move_of_the_clock() {
         drop(intents.begin(Kind::MoveClock, &steps).await.unwrap());
 
         emulator.reset().await.unwrap();
-        settled(&emulator).await;
+        operations_end(&emulator).await;
 
         assert!(emulator.clock().offset().is_zero());
         emulator.shutdown().await;

@@ -66,13 +66,13 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-async fn settled(emulator: &Sealyard) {
-    let settled = async {
+async fn operations_end(emulator: &Sealyard) {
+    let ended = async {
         while !emulator.app().registries.intents().unfinished().is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    let ended = tokio::time::timeout(LIMIT, settled).await;
+    let ended = tokio::time::timeout(LIMIT, ended).await;
     assert!(ended.is_ok(), "{:?}", emulator.app().registries.intents());
 }
 
@@ -98,7 +98,7 @@ where
         runtime().block_on(async {
             let emulator = start(prepared.path()).await;
             (self.prepare)(&emulator).await;
-            settled(&emulator).await;
+            operations_end(&emulator).await;
             emulator.shutdown().await;
         });
         for boundaries in 0..MANY {
@@ -121,7 +121,7 @@ where
             eprintln!("stopped after {boundaries} boundaries; has ended: {has_ended}");
             runtime().block_on(async {
                 let emulator = start(folder.path()).await;
-                settled(&emulator).await;
+                operations_end(&emulator).await;
                 (self.check)(&emulator, has_ended).await;
                 emulator.shutdown().await;
             });

@@ -59,7 +59,7 @@ async fn nothing_is_created_that_an_interrupted_reset_would_remove() {
     leave(&emulator, Kind::Reset, Value::Null).await;
 
     let body = || Some(json!({ "name": "team1" }));
-    let (status, told) = ask(&emulator, Method::POST, "/_sealyard/registries", body()).await;
+    let (status, refusal) = ask(&emulator, Method::POST, "/_sealyard/registries", body()).await;
     let url = format!("{}/_sealyard/registries", emulator.registry_url());
     let answer = reqwest::Client::new().post(url).json(&json!({ "name": "team1" })).send().await;
     let retry = answer.unwrap().headers().get("retry-after").map(|after| after.as_bytes().to_vec());
@@ -74,12 +74,12 @@ async fn nothing_is_created_that_an_interrupted_reset_would_remove() {
     let version = [("api-version", "2022-12-01")];
     let refused = app.owner().unwrap().resource(Method::PUT, &group, &version, Some(&place)).await;
     drop(resetting);
-    settled(&emulator).await;
+    operations_end(&emulator).await;
     let (after, _) = ask(&emulator, Method::POST, "/_sealyard/registries", body()).await;
     emulator.shutdown().await;
 
-    assert_eq!((status, key_status), (StatusCode::SERVICE_UNAVAILABLE, status), "{told}");
-    assert_eq!(told["error"]["code"], "ResetUnfinished");
+    assert_eq!((status, key_status), (StatusCode::SERVICE_UNAVAILABLE, status), "{refusal}");
+    assert_eq!(refusal["error"]["code"], "ResetUnfinished");
     assert_eq!(read_status, StatusCode::OK);
     assert!(by_handle && by_hand);
     let refused = refused.unwrap_err();
@@ -98,7 +98,7 @@ async fn an_interrupted_reset_creates_the_vault_anew_while_the_emulator_serves()
     vault.create_key("local", "another", mock_keyvault::KeySize::Rsa2048).await.unwrap();
 
     leave(&emulator, Kind::Reset, Value::Null).await;
-    settled(&emulator).await;
+    operations_end(&emulator).await;
 
     let owner = emulator.app().owner().unwrap().clone();
     let keys = owner.key_names(&"local".parse().unwrap()).await.unwrap();
@@ -122,7 +122,7 @@ async fn an_identity_that_was_created_again_is_kept() {
     emulator.create_identity("one").await.unwrap();
     // The deletion was meant for the first identity.
     leave(&emulator, Kind::DeleteIdentity, steps).await;
-    settled(&emulator).await;
+    operations_end(&emulator).await;
     let is_there = registries.identity(&resource("one")).await.is_ok();
     drop((registries, intents));
     emulator.shutdown().await;
@@ -145,7 +145,7 @@ async fn a_registry_that_was_created_again_is_kept() {
     let left = intents.unfinished().len();
     emulator.create_registry("team1").await.unwrap();
     leave(&emulator, Kind::DeleteRegistry, steps(created - 1)).await;
-    settled(&emulator).await;
+    operations_end(&emulator).await;
     let is_there = registries.get("team1").is_some();
     drop((registries, intents));
     emulator.shutdown().await;
@@ -199,7 +199,7 @@ async fn a_rotation_of_a_key_that_the_registry_no_longer_has_is_not_performed() 
     let steps = json!({ "registry": "local", "key": null, "before": other });
 
     leave(&emulator, Kind::RotateKey, steps).await;
-    settled(&emulator).await;
+    operations_end(&emulator).await;
     let after = ring.describe();
     drop(ring);
     emulator.shutdown().await;
@@ -219,7 +219,7 @@ async fn a_waiting_restoration_does_not_undo_a_newer_revocation() {
         .await
         .unwrap();
     let unfinished = intents.unfinished();
-    let told = app.revocations.methods_of("local");
+    let methods = app.revocations.methods_of("local");
     app.revocations
         .restore(emulator.registry(), app.revocation_context(), None, true)
         .await
@@ -228,7 +228,7 @@ async fn a_waiting_restoration_does_not_undo_a_newer_revocation() {
     emulator.shutdown().await;
 
     assert!(unfinished.is_empty(), "{unfinished:?}");
-    assert_eq!(told, [RevocationMethod::Policy]);
+    assert_eq!(methods, [RevocationMethod::Policy]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -242,7 +242,7 @@ async fn an_identity_in_use_is_kept_when_its_creation_is_undone() {
     let steps = json!({ "registry": "team2", "resource": "/x", "has_system_identity": false, "identity": made });
 
     leave(&emulator, Kind::CreateRegistry, steps).await;
-    settled(&emulator).await;
+    operations_end(&emulator).await;
     let is_there = emulator.app().registries.identity(&resource("team1")).await.is_ok();
     let state = state(&emulator, "team1").await;
     emulator.shutdown().await;
@@ -273,7 +273,7 @@ async fn unreadable_intents_prevent_no_start_and_a_reset_ends_them() {
 
     let emulator = start(folder.path()).await;
     // The reset needs no parameters, so it continues, and ends the others.
-    settled(&emulator).await;
+    operations_end(&emulator).await;
     let pushed = push(&emulator, b"after").await;
     let pulled = pull(&emulator, b"before").await;
     emulator.shutdown().await;

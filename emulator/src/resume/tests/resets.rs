@@ -33,14 +33,14 @@ async fn reset_meanwhile(emulator: &Sealyard, kind: Kind, then: impl AsyncFnOnce
         tell.notify_one();
         done
     });
-    let asked = async {
+    let reached = async {
         while !intents.is_stopping(id) {
             tokio::task::yield_now().await;
         }
     };
     let has_ended = tokio::select! {
         () = ended.notified() => true,
-        () = asked => false,
+        () = reached => false,
     };
     if !has_ended {
         intents.stop().release();
@@ -48,7 +48,7 @@ async fn reset_meanwhile(emulator: &Sealyard, kind: Kind, then: impl AsyncFnOnce
     resetting.await.unwrap().unwrap();
     then(emulator).await;
     intents.stop().release();
-    settled(emulator).await;
+    operations_end(emulator).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -109,7 +109,7 @@ async fn a_running_deployment_creates_nothing_after_a_reset() {
     let outcome = intents.outcome(id).await.unwrap().unwrap();
     // Its name is free again.
     let again = arm(&emulator, Method::PUT, path, Some(&body)).await;
-    settled(&emulator).await;
+    operations_end(&emulator).await;
     drop(intents);
     emulator.shutdown().await;
 
@@ -148,14 +148,14 @@ async fn a_reset_waits_for_a_running_revocation_before_it_examines_the_vault() {
     intents.stop().release();
     let revoked = revoking.await.unwrap();
     let reset = resetting.await.unwrap();
-    let told = emulator.app().revocations.methods_of("local");
+    let methods = emulator.app().revocations.methods_of("local");
     let state = state(&emulator, "local").await;
     drop(intents);
     emulator.shutdown().await;
 
     assert_eq!(meanwhile, 3);
     assert!(revoked.is_ok() && reset.is_ok(), "{revoked:?} {reset:?}");
-    assert!(told.is_empty(), "{told:?}");
+    assert!(methods.is_empty(), "{methods:?}");
     assert_eq!(state, State::Active);
 }
 
@@ -214,7 +214,7 @@ async fn each_operation_ends_before_its_next_step_when_a_reset_has_replaced_it()
     while !own.is_stopping(group.id()) || !own.is_stopping(deployment.id()) {
         tokio::task::yield_now().await;
     }
-    let told = [group.passed().await, deployment.passed().await];
+    let results = [group.passed().await, deployment.passed().await];
     let waits = !replaced.is_finished();
     drop((group, deployment));
     let (done, reset) = replaced.await.unwrap();
@@ -224,7 +224,7 @@ async fn each_operation_ends_before_its_next_step_when_a_reset_has_replaced_it()
     emulator.shutdown().await;
 
     assert_eq!(before, [true, true]);
-    assert!(told.iter().all(|told| matches!(told, Err(Error::Replaced))), "{told:?}");
+    assert!(results.iter().all(|result| matches!(result, Err(Error::Replaced))), "{results:?}");
     assert!(waits, "a reset waits until no attempt runs");
 }
 
@@ -259,7 +259,7 @@ async fn a_vault_and_a_role_that_are_created_during_a_reset_are_kept_with_their_
     let is_made = make_vault(&emulator).await;
     give_role(&emulator).await;
     intents.stop().release();
-    settled(&emulator).await;
+    operations_end(&emulator).await;
     let groups = async || emulator.app().registries.groups().await.unwrap().len();
     let before = (groups().await, vaults(&emulator).await, roles(&emulator).await);
     emulator.reset().await.unwrap();

@@ -48,7 +48,7 @@ async fn a_revocation_that_had_removed_some_of_the_roles_removes_the_others() {
     let intents =
         leave(&emulator, Kind::Revoke, json!({ "registry": "local", "by": "role" })).await;
     intents.end_backoff();
-    settled(&emulator).await;
+    operations_end(&emulator).await;
     let rest = of_identity().await.len();
     let dark = state(&emulator, "local").await;
     app.revocations
@@ -82,12 +82,12 @@ async fn a_repeated_revocation_replaces_a_waiting_restoration() {
     revoke().await.unwrap();
     let left = intents.unfinished().len();
     reset.end().await.unwrap();
-    settled(&emulator).await;
-    let (told, dark) = (app.revocations.methods_of("local"), state(&emulator, "local").await);
+    operations_end(&emulator).await;
+    let (methods, dark) = (app.revocations.methods_of("local"), state(&emulator, "local").await);
     drop((intents, app));
     emulator.shutdown().await;
 
     // The reset itself.
     assert_eq!(left, 1);
-    assert_eq!((told, dark), (vec![RevocationMethod::Policy], State::Unavailable));
+    assert_eq!((methods, dark), (vec![RevocationMethod::Policy], State::Unavailable));
 }

@@ -41,19 +41,19 @@ async fn the_rest_of_a_waiting_update_survives_a_refused_and_an_unrelated_change
 
     leave(&emulator, Kind::UpdateRegistry, rest(&emulator, "one")).await;
     let refused = registries.change(&name("team1"), off).await;
-    settled(&emulator).await;
+    operations_end(&emulator).await;
     let after_refused = shown().tags.clone();
     leave(&emulator, Kind::UpdateRegistry, rest(&emulator, "two")).await;
     registries.change(&name("team1"), closed).await.unwrap();
-    settled(&emulator).await;
+    operations_end(&emulator).await;
     let after_unrelated = (shown().tags.clone(), shown().anonymous);
     leave(&emulator, Kind::UpdateRegistry, rest(&emulator, "three")).await;
     let no_rotation = registries.rotate_key(&name("team1"), no_key).await;
-    settled(&emulator).await;
+    operations_end(&emulator).await;
     let after_rotation = shown().tags.clone();
     leave(&emulator, Kind::UpdateRegistry, rest(&emulator, "four")).await;
     registries.change(&name("team1"), newer).await.unwrap();
-    settled(&emulator).await;
+    operations_end(&emulator).await;
     let after_newer = shown().tags.clone();
     drop(registries);
     emulator.shutdown().await;
@@ -85,7 +85,7 @@ async fn a_refused_rotation_or_deletion_replaces_no_waiting_rotation() {
     registries.rotate_key(&name("team1"), KeyChange::default()).await.unwrap();
     let after_rotation = waiting();
     reset.end().await.unwrap();
-    settled(&emulator).await;
+    operations_end(&emulator).await;
     drop((registries, intents));
     emulator.shutdown().await;
 
@@ -112,14 +112,14 @@ async fn a_failed_creation_leaves_the_identity_of_a_running_creation_of_the_same
     let second = registries.create_with_dependencies(new(), Some(no_key), None).await.map(drop);
     intents.stop().release();
     let first = first.await.unwrap();
-    settled(&emulator).await;
+    operations_end(&emulator).await;
     let state = state(&emulator, "team1").await;
     let identities = registries.identities().await.unwrap().len();
     // The last failed creation removes it.
     let no_key = "https://local.vault.azure.net/keys/none".parse().unwrap();
     let other = NewRegistry::named(name("team2"));
     let third = registries.create_with_dependencies(other, Some(no_key), None).await.map(drop);
-    settled(&emulator).await;
+    operations_end(&emulator).await;
     let after_third = registries.identities().await.unwrap().len();
     drop((registries, intents));
     emulator.shutdown().await;

@@ -11,7 +11,9 @@ use crate::store::file_id::FileId;
 /// Errors: a missing object is [`StoreError::NotFound`], a full device [`StoreError::DiskFull`]. Any other error of the system
 /// keeps its number, itself or in its chain of causes. Callers search the chain for it, because they must tell a fault of the
 /// disk from a limit of the process: only the first marks an object as damaged.
-pub(in crate::store) trait Objects: Quarantine + fmt::Debug + Send + Sync {
+pub(in crate::store) trait ObjectEngine:
+    Quarantine + fmt::Debug + Send + Sync
+{
     /// Makes an object with one writer, for this request. Dropping the writer abandons the object. Fails if
     /// there is one with this id.
     fn create(&self, id: FileId) -> Result<ObjectWriter, StoreError>;
@@ -65,7 +67,7 @@ pub(in crate::store) trait Continue {
     fn unfinish(&self, id: FileId) -> Result<bool, StoreError>;
 }
 
-/// Keeps objects that no row names while rows may be lost, so that a repair can read them. [`Objects`] does not find an
+/// Keeps objects that no row names while rows may be lost, so that a repair can read them. [`ObjectEngine`] does not find an
 /// object that is only in quarantine.
 pub(in crate::store) trait Quarantine {
     /// Moves an object or what an earlier process left to the quarantine. Succeeds if there is none.

@@ -6,7 +6,7 @@
 //!
 //! | part | purpose |
 //! |---|---|
-//! | [`Objects`] | what every engine does: create, read a range, length, delete, list |
+//! | [`ObjectEngine`] | what every engine does: create, read a range, length, delete, list |
 //! | [`Continue`] | only for an engine that can continue an unfinished object in a later request |
 //! | [`Quarantine`] | keeps objects without a row while rows may be lost |
 //! | [`ObjectWriter`], [`Finished`] | an object that is being written; a complete object that no row names yet |
@@ -28,13 +28,13 @@
 //! request as a piece, and the last request writes an object with the list of the pieces. A second engine of this kind adds:
 //! the pieces to `UploadRow`, the two new kinds of sealed files (piece and list), a sealed state of the hash with
 //! each piece, and the branch in `registry/content/uploads/` that finishes a piece at the end of a request. Everything that has
-//! to continue an upload asks [`Objects::continuing`], and `StoreError::CannotContinue` marks the places.
+//! to continue an upload asks [`ObjectEngine::continuing`], and `StoreError::CannotContinue` marks the places.
 //!
 //! # How an engine is chosen
 //!
-//! The [`Store`](super::Store) has a `Box<dyn Objects>`, which `store/open.rs` makes: the only place that names an engine. A
+//! The [`Store`](super::Store) has a `Box<dyn ObjectEngine>`, which `store/open.rs` makes: the only place that names an engine. A
 //! call through the trait moves at least a segment, so that the indirection costs nothing. The tests in `tests.rs` are a
-//! function over `&dyn Objects`; a second engine passes itself to it.
+//! function over `&dyn ObjectEngine`; a second engine passes itself to it.
 
 mod engine;
 mod finished;
@@ -45,7 +45,7 @@ mod tests;
 mod writer;
 
 pub use self::engine::ListFault;
-pub(super) use self::engine::{Continue, LeftBehind, Objects, Presence, Quarantine, Unnamed};
+pub(super) use self::engine::{Continue, LeftBehind, ObjectEngine, Presence, Quarantine, Unnamed};
 pub(super) use self::finished::Finished;
 pub(super) use self::folder::FolderObjects;
 pub use self::reader::ObjectReader;

@@ -5,7 +5,7 @@ use std::io::Write;
 use azure_emulator_core::durable::Durability;
 
 use super::folder::FolderObjects;
-use super::{LeftBehind, ObjectReader, Objects, Presence, Unnamed};
+use super::{LeftBehind, ObjectEngine, ObjectReader, Presence, Unnamed};
 use crate::store::disk::make_folders;
 use crate::store::error::StoreError;
 use crate::store::file_id::FileId;
@@ -25,7 +25,7 @@ fn a_folder_conforms() {
 }
 
 /// Tests an engine. `open` opens it again, as after a restart, with everything that it had.
-fn conforms(open: &dyn Fn() -> Box<dyn Objects>) {
+fn conforms(open: &dyn Fn() -> Box<dyn ObjectEngine>) {
     let objects = &*open();
     a_finished_object_is_read_in_ranges_and_listed(objects);
     an_object_is_invisible_before_it_is_finished(objects);
@@ -40,7 +40,7 @@ fn conforms(open: &dyn Fn() -> Box<dyn Objects>) {
     what_a_process_left_behind_is_found_once(open);
 }
 
-fn a_finished_object_is_read_in_ranges_and_listed(objects: &dyn Objects) {
+fn a_finished_object_is_read_in_ranges_and_listed(objects: &dyn ObjectEngine) {
     let content: Vec<u8> = (0..LONG).map(|n| u8::try_from(n % 251).unwrap()).collect();
     let id = stored(objects, &content);
 
@@ -57,7 +57,7 @@ fn a_finished_object_is_read_in_ranges_and_listed(objects: &dyn Objects) {
     assert_eq!(listed(objects).iter().filter(|listed| **listed == id).count(), 1);
 }
 
-fn an_object_is_invisible_before_it_is_finished(objects: &dyn Objects) {
+fn an_object_is_invisible_before_it_is_finished(objects: &dyn ObjectEngine) {
     let id = FileId::random();
     let mut writer = objects.create(id).unwrap();
     writer.write_all(&vec![7; LONG]).unwrap();
@@ -74,7 +74,7 @@ fn an_object_is_invisible_before_it_is_finished(objects: &dyn Objects) {
     is_absent(objects, id);
 }
 
-fn an_object_that_no_row_names_is_undone(objects: &dyn Objects) {
+fn an_object_that_no_row_names_is_undone(objects: &dyn ObjectEngine) {
     for len in [1, LONG] {
         let id = FileId::random();
         let mut writer = objects.create(id).unwrap();
@@ -89,7 +89,7 @@ fn an_object_that_no_row_names_is_undone(objects: &dyn Objects) {
     }
 }
 
-fn a_finished_object_is_never_overwritten(objects: &dyn Objects) {
+fn a_finished_object_is_never_overwritten(objects: &dyn ObjectEngine) {
     let id = stored(objects, b"first");
 
     assert!(objects.create(id).is_err());
@@ -100,7 +100,7 @@ fn a_finished_object_is_never_overwritten(objects: &dyn Objects) {
     assert_eq!(content(&objects.open(id).unwrap()), b"first");
 }
 
-fn a_deleted_object_is_gone_but_an_open_reader_goes_on(objects: &dyn Objects) {
+fn a_deleted_object_is_gone_but_an_open_reader_goes_on(objects: &dyn ObjectEngine) {
     let id = stored(objects, b"content");
     let reader = objects.open(id).unwrap();
 
@@ -111,7 +111,7 @@ fn a_deleted_object_is_gone_but_an_open_reader_goes_on(objects: &dyn Objects) {
     assert_eq!(content(&reader), b"content");
 }
 
-fn objects_are_kept_in_quarantine(objects: &dyn Objects) {
+fn objects_are_kept_in_quarantine(objects: &dyn ObjectEngine) {
     assert!(objects.is_quarantine_empty().unwrap());
     let (moved, kept) = (stored(objects, b"moved"), stored(objects, b"kept"));
 
@@ -138,7 +138,7 @@ fn objects_are_kept_in_quarantine(objects: &dyn Objects) {
     assert!(objects.is_quarantine_empty().unwrap());
 }
 
-fn an_unfinished_object_is_continued(open: &dyn Fn() -> Box<dyn Objects>) {
+fn an_unfinished_object_is_continued(open: &dyn Fn() -> Box<dyn ObjectEngine>) {
     let id = FileId::random();
     let first = open();
     let mut writer = first.continuing().unwrap().begin(id).unwrap();
@@ -172,7 +172,7 @@ fn an_unfinished_object_is_continued(open: &dyn Fn() -> Box<dyn Objects>) {
     is_unknown(&writer.finish());
 }
 
-fn a_finished_object_is_unfinished_again(objects: &dyn Objects) {
+fn a_finished_object_is_unfinished_again(objects: &dyn ObjectEngine) {
     let continuing = objects.continuing().unwrap();
     let id = stored(objects, b"content");
 
@@ -184,7 +184,7 @@ fn a_finished_object_is_unfinished_again(objects: &dyn Objects) {
     continuing.remove_unfinished(id).unwrap();
 }
 
-fn what_a_process_left_behind_is_found_once(open: &dyn Fn() -> Box<dyn Objects>) {
+fn what_a_process_left_behind_is_found_once(open: &dyn Fn() -> Box<dyn ObjectEngine>) {
     // As after a kill, which drops nothing.
     let (killed, removed) = (FileId::random(), FileId::random());
     let first = open();
@@ -210,7 +210,7 @@ fn what_a_process_left_behind_is_found_once(open: &dyn Fn() -> Box<dyn Objects>)
 }
 
 /// Stores an object, as if a row named it.
-fn stored(objects: &dyn Objects, content: &[u8]) -> FileId {
+fn stored(objects: &dyn ObjectEngine, content: &[u8]) -> FileId {
     let id = FileId::random();
     let mut writer = objects.create(id).unwrap();
     writer.write_all(content).unwrap();
@@ -225,11 +225,11 @@ fn content(reader: &ObjectReader) -> Vec<u8> {
     bytes
 }
 
-fn listed(objects: &dyn Objects) -> Vec<FileId> {
+fn listed(objects: &dyn ObjectEngine) -> Vec<FileId> {
     objects.list().map(Result::unwrap).collect()
 }
 
-fn is_absent(objects: &dyn Objects, id: FileId) {
+fn is_absent(objects: &dyn ObjectEngine, id: FileId) {
     assert_eq!(objects.look(id).unwrap(), Presence::Missing);
     is_unknown(&objects.open(id));
     assert!(!listed(objects).contains(&id));

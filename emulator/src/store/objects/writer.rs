@@ -10,7 +10,7 @@ use crate::store::error::StoreError;
 /// The one writer of an object. No reader sees the object before `finish`.
 ///
 /// The call that made the writer decides whether the object stays when the writer is dropped: see
-/// `Objects` and `Continue`.
+/// `ObjectEngine` and `Continue`.
 pub struct ObjectWriter(Box<dyn WriteObject>);
 
 /// Sends the bytes that an object has so far to durable storage, from any thread, while its writer goes on.

@@ -150,8 +150,8 @@ impl Store {
 
     /// Removes the old ring from the mirror, unless there is a newer one. Call it after the commit of a new ring.
     /// A failure is harmless, so it is only logged.
-    pub(in crate::store) fn settle_mirror(&self, registry: &RegistryName, generation: u64) {
-        let settle = || {
+    pub(in crate::store) fn trim_mirror(&self, registry: &RegistryName, generation: u64) {
+        let trim = || {
             let writer = self.database.writer()?;
             match self.read_ring(registry, &writer)? {
                 Some(ring) if ring.generation == generation => {
@@ -160,7 +160,7 @@ impl Store {
                 _ => Ok(()),
             }
         };
-        if let Err(error) = settle() {
+        if let Err(error) = trim() {
             tracing::warn!(registry.name = registry.as_str(), %error, "the mirror keeps a ring that was replaced");
         }
     }

@@ -30,7 +30,7 @@ pub(in crate::store) trait RowIntegrity {
     fn has_loss(&self) -> io::Result<bool>;
 
     /// Notes that every object that no row names is safe, in spite of the loss.
-    fn loss_is_settled(&self) -> io::Result<()>;
+    fn clear_loss(&self) -> io::Result<()>;
 
     /// Fails if nothing can be written in this run any more. A transaction that failed may then still have been applied.
     fn check_writable(&self) -> io::Result<()>;

@@ -81,8 +81,8 @@ impl RowIntegrity for JournalRows {
         self.0.has_loss()
     }
 
-    fn loss_is_settled(&self) -> io::Result<()> {
-        self.0.loss_is_settled()
+    fn clear_loss(&self) -> io::Result<()> {
+        self.0.clear_loss()
     }
 
     fn check_writable(&self) -> io::Result<()> {

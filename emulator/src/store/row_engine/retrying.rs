@@ -91,8 +91,8 @@ impl<E: RowIntegrity> RowIntegrity for Retrying<E> {
         self.0.has_loss()
     }
 
-    fn loss_is_settled(&self) -> io::Result<()> {
-        self.0.loss_is_settled()
+    fn clear_loss(&self) -> io::Result<()> {
+        self.0.clear_loss()
     }
 
     fn check_writable(&self) -> io::Result<()> {

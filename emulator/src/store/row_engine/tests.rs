@@ -150,7 +150,7 @@ fn rows_without_damage_are_proven_and_complete(engine: &dyn RowEngine) {
     assert!(engine.wait_for_proof() && engine.is_proven());
     assert!(engine.are_complete());
     assert!(!engine.has_loss().unwrap());
-    engine.loss_is_settled().unwrap();
+    engine.clear_loss().unwrap();
     engine.check_writable().unwrap();
 
     let check = engine.check().unwrap();

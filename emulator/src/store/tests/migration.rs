@@ -185,7 +185,7 @@ fn missing_or_damaged_rows_are_refused_with_a_message_and_nothing_changes() {
         // The migration began and a file blocks it.
         (&|at| fs::write(at.join("journal.new"), "a file").unwrap(), "journal.new"),
     ];
-    for (damage, words) in damages {
+    for (damage, expected) in damages {
         let (_root, path) = unpacked();
         damage(&path);
         let before = files(&path);
@@ -193,7 +193,7 @@ fn missing_or_damaged_rows_are_refused_with_a_message_and_nothing_changes() {
         let error = open(&path).unwrap_err().to_string();
 
         assert!(error.contains("cannot be migrated to format 2"), "{error}");
-        assert!(error.contains(words) && error.contains("nothing was changed"), "{error}");
+        assert!(error.contains(expected) && error.contains("nothing was changed"), "{error}");
         assert!(files(&path) == before, "{error}");
     }
 }

@@ -315,7 +315,7 @@ fn collection_removes_only_unreferenced_and_old_content() {
         is_live: &|row| row.id == live.id,
         is_recent: &|_, _| false,
         untagged: false,
-        kept: &|_| (),
+        on_retained: &|_| (),
     };
     let mut calls = 0;
     let collected = test.store.collect(&REGISTRY, rules, &mut |_| calls += 1).unwrap();
@@ -353,7 +353,7 @@ fn collection_keeps_blobs_seen_in_the_last_real_seconds() {
         is_live: &|_| false,
         is_recent: &|repository, blob| *repository == app && *blob == recent,
         untagged: false,
-        kept: &|_| (),
+        on_retained: &|_| (),
     };
     let collected = test.store.collect(&REGISTRY, rules, &mut |_| ()).unwrap();
 

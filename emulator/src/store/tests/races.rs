@@ -45,7 +45,7 @@ fn collect_all_but_uploads(test: &TestStore) {
         is_live: &|_| true,
         is_recent: &|_, _| false,
         untagged: false,
-        kept: &|_| (),
+        on_retained: &|_| (),
     };
     test.store.collect(&REGISTRY, rules, &mut |_| ()).unwrap();
 }

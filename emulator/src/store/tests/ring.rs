@@ -189,7 +189,7 @@ fn before_a_ring_is_committed_the_mirror_has_the_new_and_the_old_ring() {
 
     assert_eq!(mirror_at_commit.rings, [ring(2, 1), old.clone().unwrap()]);
     // The commit did not happen: the rows have the old ring, and the mirror keeps both.
-    test.store.settle_mirror(&REGISTRY, 2);
+    test.store.trim_mirror(&REGISTRY, 2);
     assert_eq!(mirror(&test.store), mirror_at_commit);
     test.store.mirror_rings().unwrap();
     assert_eq!(mirror(&test.store).rings, [old.unwrap()]);

@@ -179,7 +179,7 @@ impl TestStore {
             is_live: &|_| false,
             is_recent: &|_, _| false,
             untagged: false,
-            kept: &|_| (),
+            on_retained: &|_| (),
         };
         self.store.collect(&REGISTRY, rules, &mut |_| ()).unwrap()
     }

@@ -22,8 +22,8 @@ fn collect(
         is_live: &|_| true,
         is_recent,
         untagged: true,
-        kept: &|what| {
-            if matches!(what, Kept::Manifest { .. }) {
+        on_retained: &|what| {
+            if matches!(what, Retained::Manifest { .. }) {
                 kept.set(kept.get() + 1);
             }
         },

@@ -14,7 +14,7 @@ use crate::support::program::{Ended, Home, PROGRAM, Serving};
 use crate::support::start;
 
 /// The status, key and faults that an emulator reports.
-async fn told(url: &str) -> [Value; 3] {
+async fn state_of(url: &str) -> [Value; 3] {
     let client = Client::at(url);
     let get = async |path: &str| client.get(&format!("/_sealyard{path}")).await.json();
     let mut status = get("/status").await;
@@ -57,7 +57,7 @@ async fn every_printed_command_works_as_printed_and_does_not_change_the_default_
     let home = Home::new();
     // A command without options would find this emulator.
     let default = home.serve(&[]).await;
-    let before = told(default.url()).await;
+    let before = state_of(default.url()).await;
 
     for hint in Hint::samples("local", "puller") {
         // These two start and stop processes; `background.rs` tests them.
@@ -84,7 +84,7 @@ async fn every_printed_command_works_as_printed_and_does_not_change_the_default_
         );
     }
 
-    assert_eq!(told(default.url()).await, before);
+    assert_eq!(state_of(default.url()).await, before);
 }
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn the_hints_of_a_command_repeat_the_option_that_selects_its_emulator() {
 async fn the_commands_that_a_start_prints_act_on_the_started_emulator() {
     let (home, folder) = (Home::new(), tempfile::tempdir().unwrap());
     let default = home.serve(&[]).await;
-    let before = told(default.url()).await;
+    let before = state_of(default.url()).await;
     let folder = folder.path().to_str().unwrap();
 
     for args in [&["--ephemeral"][..], &["--data-dir", folder]] {
@@ -191,5 +191,5 @@ async fn the_commands_that_a_start_prints_act_on_the_started_emulator() {
         assert_eq!(typed(&lines[1], &home).await.code, Some(3), "{lines:?}");
     }
 
-    assert_eq!(told(default.url()).await, before);
+    assert_eq!(state_of(default.url()).await, before);
 }

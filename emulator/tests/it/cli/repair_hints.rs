@@ -13,8 +13,8 @@ fn command(ended: &Ended) -> Vec<String> {
 
 /// The first command in the output after this text.
 #[track_caller]
-fn command_on(ended: &Ended, words: &str) -> Vec<String> {
-    let (_, rest) = ended.out.split_once(words).unwrap_or_else(|| panic!("{ended:?}"));
+fn command_on(ended: &Ended, text: &str) -> Vec<String> {
+    let (_, rest) = ended.out.split_once(text).unwrap_or_else(|| panic!("{ended:?}"));
     command(&Ended { out: rest.to_owned(), err: String::new(), code: ended.code })
 }
 

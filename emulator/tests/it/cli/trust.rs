@@ -80,7 +80,7 @@ async fn run_with_an_endpoint_gives_the_command_the_fetched_certificates() {
 async fn later_commands_use_the_emulator_that_the_exported_variables_name() {
     let ((one, _), (two, _)) = (start().await, start().await);
     let home = Home::new();
-    let asked = async |variables: &[(&str, &str)], args: &[&str]| {
+    let requested_url = async |variables: &[(&str, &str)], args: &[&str]| {
         let mut command = home.command(PROGRAM);
         let status = Ended::of(command.envs(variables.iter().copied()).args(args)).await;
         assert_eq!(status.code, Some(0), "{status:?}");
@@ -90,8 +90,8 @@ async fn later_commands_use_the_emulator_that_the_exported_variables_name() {
     let status = ["status", "--json"];
 
     let both = [("SEALYARD_ENDPOINT", first.as_str()), ("SEALYARD_URL", second.as_str())];
-    assert_eq!(asked(&both, &status).await, first);
-    assert_eq!(asked(&[("SEALYARD_URL", &second)], &status).await, second);
+    assert_eq!(requested_url(&both, &status).await, first);
+    assert_eq!(requested_url(&[("SEALYARD_URL", &second)], &status).await, second);
     let typed = ["status", "--json", "--endpoint", &second];
-    assert_eq!(asked(&[("SEALYARD_ENDPOINT", &first)], &typed).await, second);
+    assert_eq!(requested_url(&[("SEALYARD_ENDPOINT", &first)], &typed).await, second);
 }

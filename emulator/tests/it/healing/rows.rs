@@ -56,7 +56,7 @@ async fn damage_of_an_older_segment_is_named_and_repaired_from_the_index() {
     let [finding] = found.as_slice() else { panic!("{found:?}") };
     assert_eq!((finding.kind, finding.healed), (FindingKind::Row, true), "{finding:?}");
     let name = first.file_name().unwrap().to_str().unwrap();
-    assert!(finding.words.contains(name), "{finding:?}");
+    assert!(finding.message.contains(name), "{finding:?}");
     assert_eq!(afterwards, []);
 }
 

@@ -231,11 +231,11 @@ async fn an_event_and_a_counter_report_damage_once() {
     }
 
     let request = world.client.request(Method::GET, "/_sealyard/events");
-    let told = request.header("accept", "application/json").send().await.unwrap();
-    let told: serde_json::Value = told.json().await.unwrap();
-    let events = told["events"].as_array().unwrap().iter();
+    let answer = request.header("accept", "application/json").send().await.unwrap();
+    let answer: serde_json::Value = answer.json().await.unwrap();
+    let events = answer["events"].as_array().unwrap().iter();
     let damages: Vec<_> = events.filter(|event| event["event"] == "contentDamaged").collect();
-    assert_eq!(damages.len(), 1, "{told}");
+    assert_eq!(damages.len(), 1, "{answer}");
     let object = format!("blob {}", content::digest(&image.config));
     assert_eq!((&damages[0]["object"], &damages[0]["cause"]), (&json!(object), &json!("damaged")));
     let metrics = world.client.get("/_sealyard/metrics").await;

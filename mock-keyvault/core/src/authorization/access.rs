@@ -28,7 +28,7 @@ pub enum Assigned {
     /// It is new.
     Created,
     /// The same assignment existed under the same name; at most its description has changed.
-    Kept,
+    Unchanged,
 }
 
 /// The role assignments of one data folder.
@@ -118,7 +118,7 @@ impl Authorization {
                             ..wanted
                         }
                     };
-                    (updated, Assigned::Kept)
+                    (updated, Assigned::Unchanged)
                 }
                 None => {
                     if let Some(found) =

@@ -102,7 +102,7 @@ fn a_duplicate_under_another_name_is_refused_and_one_under_the_same_name_is_kept
     let other = NewRoleAssignment { role: builtin::OWNER.id, ..first };
     let changed = roles.assign(other, OWNER);
 
-    assert_eq!(again, (made.clone(), Assigned::Kept));
+    assert_eq!(again, (made.clone(), Assigned::Unchanged));
     assert!(matches!(twice, Err(AuthorizationError::Exists(name)) if name == made.name));
     assert!(matches!(changed, Err(AuthorizationError::UpdateNotPermitted)));
 }

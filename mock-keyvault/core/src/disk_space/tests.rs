@@ -32,19 +32,19 @@ fn a_small_device_keeps_less_free_than_a_large_one_but_never_less_than_two_segme
 #[test]
 fn content_is_refused_before_rows_are_and_rows_before_deletions() {
     let (_folder, disk_space) = opened();
-    let asked = |free| {
+    let decisions = |free| {
         use Purpose::{Audit, Content, Maintenance, Removal, Rows, SmallFile};
         disk_space.simulate_free(free);
         [Content, Rows, Removal, Maintenance, SmallFile, Audit]
             .map(|purpose| disk_space.spend(1, purpose).is_ok())
     };
 
-    assert_eq!(asked(Some(0)), [false, false, true, true, true, true]);
+    assert_eq!(decisions(Some(0)), [false, false, true, true, true, true]);
     // The reserve has released some of its bytes. They are free now, but not for rows.
-    assert_eq!(asked(Some(FOR_ROWS.bytes)), [false, false, true, true, true, true]);
+    assert_eq!(decisions(Some(FOR_ROWS.bytes)), [false, false, true, true, true, true]);
     assert!(disk_space.is_low());
-    assert!(asked(Some(FOR_ROWS.bytes + RESERVED + 1))[1]);
-    assert_eq!(asked(Some(u64::MAX - 1)), [true; 6]);
+    assert!(decisions(Some(FOR_ROWS.bytes + RESERVED + 1))[1]);
+    assert_eq!(decisions(Some(u64::MAX - 1)), [true; 6]);
     assert!(!disk_space.is_low());
 }
 

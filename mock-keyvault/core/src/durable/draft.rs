@@ -34,7 +34,7 @@ impl Draft {
     }
 
     /// A record whose changes are arbitrary bytes, for the fuzz targets.
-    pub(super) fn of_body(body: &[u8]) -> Self {
+    pub(super) fn from_body(body: &[u8]) -> Self {
         Self([&[0; HEAD_LEN], body].concat())
     }
 

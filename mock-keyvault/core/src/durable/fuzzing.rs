@@ -22,7 +22,7 @@ pub fn journal(data: &[u8]) {
     let key = key();
     let _ = scan(&key, data);
     let _ = scan(&key, &[&SegmentHeader { before: start(&key) }.encode(&key)[..], data].concat());
-    let sealed = Draft::of_body(data).seal(&key, &start(&key), 0, SetSum::default());
+    let sealed = Draft::from_body(data).seal(&key, &start(&key), 0, SetSum::default());
     let header = SegmentHeader { before: start(&key) }.encode(&key);
     let _ = scan(&key, &[&header[..], &sealed.bytes].concat());
 

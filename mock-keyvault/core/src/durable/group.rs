@@ -16,7 +16,7 @@ pub(super) struct Group {
 #[derive(Debug, Default)]
 struct State {
     /// How many commits were requested.
-    asked: u64,
+    requested: u64,
     /// All commits up to this one are on the disk.
     synced: u64,
     /// Whether a sync is running.
@@ -29,8 +29,8 @@ impl Group {
     /// Waits until a `sync` that began after the call has succeeded. Blocks.
     pub(super) fn commit(&self, sync: impl Fn() -> io::Result<()>) -> io::Result<()> {
         let mut state = self.lock();
-        state.asked += 1;
-        let ticket = state.asked;
+        state.requested += 1;
+        let ticket = state.requested;
         loop {
             if let Some(message) = &state.failed {
                 return Err(refusal(message));
@@ -43,7 +43,7 @@ impl Group {
                 continue;
             }
             state.running = true;
-            let target = state.asked;
+            let target = state.requested;
             drop(state);
             let result = sync();
             state = self.lock();

@@ -64,9 +64,9 @@ impl JournalState {
         let ((head, inode), boot_id) = (read_head(layout, key)?, boot_id()?);
         let from = first_needed(layout, &segments, index, head)?;
         let segments = segments.split_off(from);
-        let asked: Vec<Position> =
+        let wanted: Vec<Position> =
             index.into_iter().chain(head.map(|head| head.position)).collect();
-        let reach = reach::read(key, &segments, &asked)?;
+        let reach = reach::read(key, &segments, &wanted)?;
         let index = index
             .filter(|position| position.epoch == reach.end.epoch)
             .map(|position| position.generation);

@@ -62,14 +62,14 @@ mod tests {
     #[test]
     fn a_listener_gets_each_earlier_and_later_notice_once() {
         let notices = Notices::new(vec![Notice::HeadMissing]);
-        let (told, heard) = mpsc::channel();
+        let (sender, received) = mpsc::channel();
         notices.add(Notice::Healed);
 
-        notices.listen(Box::new(move |notice| told.send(notice.clone()).unwrap()));
+        notices.listen(Box::new(move |notice| sender.send(notice.clone()).unwrap()));
         notices.add(Notice::Shortened { through: 7 });
 
         let all = [Notice::HeadMissing, Notice::Healed, Notice::Shortened { through: 7 }];
-        assert_eq!(heard.try_iter().collect::<Vec<_>>(), all);
+        assert_eq!(received.try_iter().collect::<Vec<_>>(), all);
         assert_eq!(notices.all(), all);
     }
 }

@@ -156,7 +156,7 @@ pub enum OpenError {
 
 impl OpenError {
     /// The error for a file of the journal that cannot be read. `repair` is the command that repairs the folder.
-    pub(super) fn of_format(error: FormatError, repair: &str) -> Self {
+    pub(super) fn from_format(error: FormatError, repair: &str) -> Self {
         match error {
             FormatError::Io(error) => error.into(),
             damaged @ FormatError::Damaged { .. } => Self::Format(damaged, repair.to_owned()),

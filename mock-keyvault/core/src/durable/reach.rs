@@ -34,18 +34,18 @@ pub(super) struct Reach {
     pub(super) fault: Option<FormatError>,
     /// The segments after that one.
     pub(super) rest: Vec<PathBuf>,
-    /// For each of the `asked` states, whether the journal has passed through it; `None` if its generation was not read.
+    /// For each of the `wanted` states, whether the journal has passed through it; `None` if its generation was not read.
     pub(super) passed: Vec<Option<bool>>,
 }
 
-/// Reads these segments, which are in order. `asked` are states that the journal may have passed through.
+/// Reads these segments, which are in order. `wanted` are states that the journal may have passed through.
 pub(super) fn read(
     key: &RowsKey,
     segments: &[(u64, PathBuf)],
-    asked: &[Position],
+    wanted: &[Position],
 ) -> Result<Reach, FormatError> {
     let mut reach: Option<Reach> = None;
-    let mut passed = vec![None; asked.len()];
+    let mut passed = vec![None; wanted.len()];
     for (at, (first, path)) in segments.iter().enumerate() {
         let bytes = read_segment(path)?;
         let mut scan = match Scan::new(key, path, &bytes) {
@@ -77,9 +77,9 @@ pub(super) fn read(
             }
             break;
         }
-        note(&mut passed, asked, &before);
+        note(&mut passed, wanted, &before);
         for located in scan.by_ref() {
-            note(&mut passed, asked, &located.record.position);
+            note(&mut passed, wanted, &located.record.position);
         }
         let (end, offset) = (scan.position(), scan.offset());
         let found = scan.end();
@@ -168,10 +168,10 @@ fn is_zero(bytes: &[u8]) -> bool {
     blocks.iter().all(|block| *block == [0; 64]) && rest.iter().all(|byte| *byte == 0)
 }
 
-fn note(passed: &mut [Option<bool>], asked: &[Position], position: &Position) {
-    for (passed, asked) in passed.iter_mut().zip(asked) {
-        if asked.generation == position.generation {
-            *passed = Some(asked == position);
+fn note(passed: &mut [Option<bool>], wanted: &[Position], position: &Position) {
+    for (passed, wanted) in passed.iter_mut().zip(wanted) {
+        if wanted.generation == position.generation {
+            *passed = Some(wanted == position);
         }
     }
 }

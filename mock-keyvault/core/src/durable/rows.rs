@@ -178,7 +178,7 @@ impl Rows {
     }
 
     /// Notes that every file that no row names is safe.
-    pub fn loss_is_settled(&self) -> io::Result<()> {
+    pub fn clear_loss(&self) -> io::Result<()> {
         remove_file(&self.engine.layout.loss())
     }
 

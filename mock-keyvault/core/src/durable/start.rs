@@ -69,15 +69,16 @@ pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
         _ => None,
     };
     let (looked, early_sum) = beside_sum(&old, key, || JournalState::at(&layout, key, of_index));
-    let looked =
-        looked.map_err(|error| OpenError::of_format(error, options.repair))?.ok_or_else(missing)?;
+    let looked = looked
+        .map_err(|error| OpenError::from_format(error, options.repair))?
+        .ok_or_else(missing)?;
     let Verdict::Accept(mut notices) = looked.judge() else {
         return Err(match looked.damage() {
             Ok(Damage { file, offset, generation, what }) => {
                 let repair = options.repair.to_owned();
                 OpenError::Damaged { file, offset, generation, what, repair }
             }
-            Err(error) => OpenError::of_format(error, options.repair),
+            Err(error) => OpenError::from_format(error, options.repair),
         });
     };
     let JournalState { segments, head, inode, boot_id: boot, reach, .. } = looked;
@@ -105,7 +106,7 @@ pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
     let index = match old {
         ExistingIndex::Usable(index, position) if on_chain => {
             replay(&index, key, &segments, position, &reach.end)
-                .map_err(|error| OpenError::of_format(error, options.repair))?;
+                .map_err(|error| OpenError::from_format(error, options.repair))?;
             index
         }
         ExistingIndex::Usable(index, _) => {
@@ -125,7 +126,7 @@ pub(super) fn start(options: &OpenOptions<'_>) -> Result<Started, OpenError> {
     let lacks_files = head.is_none_or(|head| head.boot_id != boot || head.inode != inode);
     if let Some(restore) = options.restore.filter(|_| lacks_files) {
         restore_files(&layout, key, &reach.end, restore)
-            .map_err(|error| OpenError::of_format(error, options.repair))?;
+            .map_err(|error| OpenError::from_format(error, options.repair))?;
     }
     let file = fs::OpenOptions::new().read(true).write(true).open(&reach.segment)?;
     let tail =

@@ -83,7 +83,7 @@ pub(super) fn rebuild_index(
         }
         (built, _) => built,
     };
-    let index = built.map_err(|error| OpenError::of_format(error, options.repair))?;
+    let index = built.map_err(|error| OpenError::from_format(error, options.repair))?;
     if !is_new {
         let why = why.unwrap_or_else(|| "it was missing".to_owned());
         notices.push(Notice::Rebuilt { why, aside });

@@ -102,7 +102,7 @@ impl Faults {
         rule.refuse_nonsense()?;
         let on = self.class_of(&rule.on);
         if !self.classes.iter().any(|class| is_within(class, &on)) {
-            return Err(FaultError::Class { asked: rule.on, known: self.classes.join(", ") });
+            return Err(FaultError::Class { requested: rule.on, known: self.classes.join(", ") });
         }
         let end =
             rule.lasts.map(|lasts| match rule.by {

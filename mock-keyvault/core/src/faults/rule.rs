@@ -76,11 +76,11 @@ pub enum FaultError {
     Incomplete,
     /// There is no such class.
     #[error(
-        "there is no class of requests '{asked}': known are *, {known}, and the part of each before its slash"
+        "there is no class of requests '{requested}': known are *, {known}, and the part of each before its slash"
     )]
     Class {
         /// The class that the rule names.
-        asked: String,
+        requested: String,
         /// The known classes.
         known: String,
     },

@@ -53,7 +53,7 @@ pub async fn answer(
     let path = request.uri().path().to_owned();
     let segments: Vec<&str> = path.split('/').filter(|segment| !segment.is_empty()).collect();
     let method = request.method().clone();
-    let is = |asked: &Method| method == *asked;
+    let is = |allowed: &Method| method == *allowed;
     let found = match segments.as_slice() {
         ["common", "discovery", "instance"] if is(&Method::GET) => instance(host),
         [tenant, rest @ ..] => match rest {

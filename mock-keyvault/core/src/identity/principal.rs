@@ -102,12 +102,12 @@ impl NewPrincipal {
 
     /// The user-assigned managed identity that has this resource id. Its name is the last part of it.
     pub fn user_assigned_identity_at(resource_id: &str) -> Result<Self, PrincipalError> {
-        Self::of_resource(PrincipalKind::UserAssignedIdentity, resource_id)
+        Self::from_resource(PrincipalKind::UserAssignedIdentity, resource_id)
     }
 
     /// The system-assigned managed identity of the resource that has this id, such as a registry.
     pub fn system_assigned_identity(resource_id: &str) -> Result<Self, PrincipalError> {
-        Self::of_resource(PrincipalKind::SystemAssignedIdentity, resource_id)
+        Self::from_resource(PrincipalKind::SystemAssignedIdentity, resource_id)
     }
 
     /// The kind of the new principal.
@@ -125,7 +125,7 @@ impl NewPrincipal {
         Ok(Self { display_name: checked_name(display_name)?, ..self })
     }
 
-    fn of_resource(kind: PrincipalKind, resource_id: &str) -> Result<Self, PrincipalError> {
+    fn from_resource(kind: PrincipalKind, resource_id: &str) -> Result<Self, PrincipalError> {
         let bad = || PrincipalError::ResourceId(resource_id.chars().take(80).collect());
         let is_plain = |part: &str| {
             !part.is_empty()

@@ -115,7 +115,7 @@ impl Principals {
                 fs::remove_file(path)?;
             }
         }
-        for entry in of_well_known(well_known) {
+        for entry in well_known_entries(well_known) {
             entries.insert(entry.principal.client_id.clone(), entry);
         }
         let (entries, changing) = (RwLock::new(entries), Mutex::new(()));
@@ -262,7 +262,7 @@ impl Entry {
     }
 }
 
-fn of_well_known(well_known: &WellKnown) -> [Entry; 2] {
+fn well_known_entries(well_known: &WellKnown) -> [Entry; 2] {
     let owner = Principal {
         client_id: OWNER_CLIENT_ID.to_owned(),
         object_id: OWNER_OBJECT_ID.to_owned(),

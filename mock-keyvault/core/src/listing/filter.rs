@@ -240,8 +240,8 @@ impl Field {
     /// Whether a resource has this value. All values are compared without regard to case.
     fn is(self, resource: &Resource, wanted: &str) -> bool {
         let of_identity = |name: &str| {
-            let told = resource.identity.as_ref().and_then(|identity| identity[name].as_str());
-            told.is_some_and(|told| told.eq_ignore_ascii_case(wanted))
+            let value = resource.identity.as_ref().and_then(|identity| identity[name].as_str());
+            value.is_some_and(|value| value.eq_ignore_ascii_case(wanted))
         };
         match self {
             // "West US" and "westus" are the same location.

@@ -130,11 +130,13 @@ impl VaultChanges {
         if self.tenant_id.as_deref().is_some_and(|id| !id.eq_ignore_ascii_case(TENANT)) {
             return Err(VaultChangeError::Invalid("tenantId"));
         }
-        if let Some(asked) = self.location.as_ref().filter(|asked| **asked != settings.location) {
+        if let Some(requested) =
+            self.location.as_ref().filter(|requested| **requested != settings.location)
+        {
             return Err(VaultChangeError::LocationChange {
                 path: path.clone(),
                 found: settings.location.clone(),
-                asked: asked.clone(),
+                requested: requested.clone(),
             });
         }
         if let Some(days) = self.retention_days {

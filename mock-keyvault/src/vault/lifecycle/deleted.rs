@@ -124,7 +124,7 @@ impl Vaults {
         if found.settings.purge_protection {
             return Err(VaultChangeError::PurgeProtected);
         }
-        self.forget_vault(name)?;
+        self.remove_vault(name)?;
         Ok(())
     }
 
@@ -150,7 +150,7 @@ impl Vaults {
             .map(|(name, _)| name.clone())
             .collect();
         for name in &names {
-            self.forget_vault(name)?;
+            self.remove_vault(name)?;
         }
         Ok(names)
     }
@@ -164,7 +164,7 @@ impl Vaults {
     }
 
     /// Removes the roles of deleted vaults: a deletion before this start may have been interrupted.
-    pub(in crate::vault) fn forget_roles_of_deleted(&self) -> io::Result<()> {
+    pub(in crate::vault) fn remove_roles_of_deleted_vaults(&self) -> io::Result<()> {
         let scopes: Vec<_> = self
             .read()
             .iter()
@@ -179,7 +179,7 @@ impl Vaults {
 
     /// Removes the roles that were assigned to a deleted vault after its deletion: the vault may be deleted between the check
     /// that it exists and the assignment. Such roles must not apply to a recovered vault, or to a new vault with the same name.
-    pub(super) fn forget_late_roles(&self, name: &VaultName) -> io::Result<()> {
+    pub(super) fn remove_late_roles(&self, name: &VaultName) -> io::Result<()> {
         let scope = self.read().get(name).and_then(|vault| vault.settings.scope(name, None));
         match scope {
             Some(scope) => Ok(self.authorization.remove_under(&scope)?),
@@ -188,8 +188,8 @@ impl Vaults {
     }
 
     /// Removes a vault from memory and disk. The change lock is held.
-    fn forget_vault(&self, name: &VaultName) -> io::Result<()> {
-        self.forget_late_roles(name)?;
+    fn remove_vault(&self, name: &VaultName) -> io::Result<()> {
+        self.remove_late_roles(name)?;
         self.store.remove_vault(name)?;
         self.write(name).remove(name);
         Ok(())

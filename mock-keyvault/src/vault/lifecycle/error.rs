@@ -37,14 +37,14 @@ pub enum VaultChangeError {
     #[error("the property {0} cannot be turned off")]
     Irreversible(&'static str),
     /// The location of a vault cannot be changed.
-    #[error("the vault is in '{found}' and not in '{asked}'")]
+    #[error("the vault is in '{found}' and not in '{requested}'")]
     LocationChange {
         /// The path of the vault.
         path: VaultPath,
         /// The location of the vault.
         found: String,
         /// The location in the request.
-        asked: String,
+        requested: String,
     },
     /// A property has an invalid value.
     #[error("an invalid value was provided for {0}")]

@@ -69,7 +69,7 @@ impl Vaults {
                 let mut settings = found.settings;
                 settings.deletion = None;
                 self.touch(&mut settings, by);
-                self.forget_late_roles(&path.name)?;
+                self.remove_late_roles(&path.name)?;
                 self.begin_again(&path.name)?;
                 let back = self.save(&path.name, settings, found.policies)?;
                 self.schedule_changed.notify_one();

@@ -40,11 +40,11 @@ impl Content {
         headers: ChunkHeaders,
         mut body: Body,
     ) -> Result<(), Error> {
-        let told = self.ensure_writer(session, id, slot).await?;
+        let received = self.ensure_writer(session, id, slot).await?;
         let before = session.received.load(Ordering::Acquire);
         // A client that sends no start of its chunk continues where the last status said, and must learn that bytes
         // were lost.
-        let lost = (told > before).then_some(told);
+        let lost = (received > before).then_some(received);
         if let Some(offered) = headers.start.or(lost).filter(|&start| start != before) {
             return Err(Error::UploadOutOfOrder { upload: id, expected: before, offered });
         }
@@ -123,8 +123,8 @@ impl Batch {
                         break;
                     }
                 }
-                Ok(Some(Err(words))) => {
-                    batch.end = Some(Err(words));
+                Ok(Some(Err(message))) => {
+                    batch.end = Some(Err(message));
                     break;
                 }
                 Ok(None) => {

@@ -51,7 +51,7 @@ impl Content {
             Ok(UploadStatus { id, received: session.received.load(Ordering::Acquire) })
         });
         match task.await? {
-            Err(error) => Err(self.told_of_upload(id, error).await),
+            Err(error) => Err(self.upload_error(id, error).await),
             appended => appended,
         }
     }
@@ -93,7 +93,7 @@ impl Content {
             published
         });
         match task.await? {
-            Err(error) => Err(self.told_of_upload(id, error).await),
+            Err(error) => Err(self.upload_error(id, error).await),
             published => published,
         }
     }
@@ -154,9 +154,9 @@ impl Content {
         id: UploadId,
         slot: &mut Option<Writer>,
     ) -> Result<u64, Error> {
-        let told = session.received.load(Ordering::Acquire);
+        let received = session.received.load(Ordering::Acquire);
         if slot.is_some() {
-            return Ok(told);
+            return Ok(received);
         }
         let parts = Arc::clone(&self.0);
         let row = session.row.clone();
@@ -173,13 +173,13 @@ impl Content {
         .await?;
         session.received.store(writer.sealer.len(), Ordering::Release);
         *slot = Some(writer);
-        Ok(told)
+        Ok(received)
     }
 }
 
 impl Content {
     /// The error for a failed request for an upload: that there is no such upload, if a reset removed it meanwhile.
-    pub(super) async fn told_of_upload(&self, id: UploadId, error: Error) -> Error {
+    pub(super) async fn upload_error(&self, id: UploadId, error: Error) -> Error {
         if !matches!(error, Error::Internal(_)) {
             return error;
         }

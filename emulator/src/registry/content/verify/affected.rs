@@ -36,7 +36,7 @@ pub(in crate::registry) fn name_affected(
     if findings.iter().all(|finding| finding.name.is_none()) {
         return Ok(());
     }
-    let uses = BlobUses::of(store, registry, &blobs)?;
+    let uses = BlobUses::find(store, registry, &blobs)?;
     findings.iter_mut().try_for_each(|finding| fill_in(store, registry, &uses, finding))
 }
 
@@ -48,7 +48,7 @@ struct BlobUses {
 }
 
 impl BlobUses {
-    fn of(
+    fn find(
         store: &Store,
         registry: &RegistryName,
         blobs: &BTreeSet<Digest>,

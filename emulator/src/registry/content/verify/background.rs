@@ -91,7 +91,7 @@ pub(in crate::registry) async fn verify_in_background(
             Step::More => activity.go_on(),
             Step::NoLease => (),
             Step::Fault(error) => {
-                pass.settle(&strong, error).await;
+                pass.mark_if_damaged(&strong, error).await;
                 activity.go_on();
             }
             Step::Completed => {
@@ -148,7 +148,7 @@ impl Pass {
     }
 
     /// Marks the first object in the queue if it is damaged, and skips it.
-    async fn settle(&mut self, parts: &Arc<Parts>, error: Error) {
+    async fn mark_if_damaged(&mut self, parts: &Arc<Parts>, error: Error) {
         let Some(task) = self.queue.front().cloned() else { return };
         match damage::after_failure(parts, &task.name, &task.row, error).await {
             // It was replaced: the next step reads the new file.

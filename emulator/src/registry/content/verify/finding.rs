@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::registry::content::damage::{damage_of, io_words};
+use crate::registry::content::damage::{damage_of, io_message};
 use crate::registry::error::Error;
 use crate::registry::object_name::ObjectName;
 use crate::store::Damage;
@@ -46,7 +46,8 @@ pub struct Finding {
     /// The blob, manifest, log, row or folder, or the file that no row names.
     pub object: String,
     /// Details, as a sentence.
-    pub words: String,
+    #[serde(rename = "words")] // prose: the name in JSON
+    pub message: String,
     /// The repositories that it affects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repositories: Vec<String>,
@@ -106,32 +107,36 @@ impl Finding {
         !matches!(self.kind, FindingKind::Unreferenced | FindingKind::Quarantined) && !self.healed
     }
 
-    pub(in crate::registry) fn of_object(name: &ObjectName, error: &Error, words: String) -> Self {
+    pub(in crate::registry) fn for_object(
+        name: &ObjectName,
+        error: &Error,
+        message: String,
+    ) -> Self {
         let kind = match damage_of(error) {
             Some(Damage::Damaged | Damage::KeyLost) => FindingKind::Damaged,
             Some(Damage::Missing) => FindingKind::Missing,
             Some(Damage::Unreadable) | None => FindingKind::Unreadable,
         };
-        Self { name: Some(name.clone()), ..Self::new(kind, name.to_string(), words) }
+        Self { name: Some(name.clone()), ..Self::new(kind, name.to_string(), message) }
     }
 
-    pub(super) fn of_row(words: String) -> Self {
-        Self::new(FindingKind::Row, "row".to_owned(), words)
+    pub(super) fn for_row(message: String) -> Self {
+        Self::new(FindingKind::Row, "row".to_owned(), message)
     }
 
-    pub(super) fn of_orphan(file: FileId) -> Self {
-        let words = "no row names this file".to_owned();
-        Self::new(FindingKind::Unreferenced, file.to_string(), words)
+    pub(super) fn for_orphan(file: FileId) -> Self {
+        let message = "no row names this file".to_owned();
+        Self::new(FindingKind::Unreferenced, file.to_string(), message)
     }
 
-    pub(super) fn of_fault(fault: &ListFault) -> Self {
-        let words = format!("cannot list it: {}", io_words(&fault.error));
-        Self::new(FindingKind::Unreadable, fault.place.clone(), words)
+    pub(super) fn for_fault(fault: &ListFault) -> Self {
+        let message = format!("cannot list it: {}", io_message(&fault.error));
+        Self::new(FindingKind::Unreadable, fault.place.clone(), message)
     }
 
     /// A problem.
-    pub fn new(kind: FindingKind, object: String, words: String) -> Self {
+    pub fn new(kind: FindingKind, object: String, message: String) -> Self {
         let (repositories, tags) = (Vec::new(), Vec::new());
-        Self { kind, object, words, repositories, tags, done: None, healed: false, name: None }
+        Self { kind, object, message, repositories, tags, done: None, healed: false, name: None }
     }
 }

@@ -28,10 +28,10 @@ impl Content {
                 verified.findings.extend(findings_of_rows(&check, "the stored rows", &repair));
             }
             Err(error) => {
-                verified.findings.push(Finding::of_row(format!("cannot check the rows: {error}")));
+                verified.findings.push(Finding::for_row(format!("cannot check the rows: {error}")));
             }
         }
-        verified.findings.extend(quarantined.into_iter().map(Finding::of_quarantined));
+        verified.findings.extend(quarantined.into_iter().map(Finding::for_quarantined));
         Ok(())
     }
 }
@@ -43,23 +43,23 @@ pub fn findings_of_rows(check: &Check, whose: &str, repair: &impl fmt::Display) 
         .damaged
         .iter()
         .map(|damage| {
-            let words = if check.healed { damage.clone() } else { format!("{damage}; {advice}") };
+            let message = if check.healed { damage.clone() } else { format!("{damage}; {advice}") };
             let done =
                 check.healed.then(|| "wrote the rows again from the verified index".to_owned());
-            let finding = Finding::new(FindingKind::Row, whose.to_owned(), words);
+            let finding = Finding::new(FindingKind::Row, whose.to_owned(), message);
             Finding { done, healed: check.healed, ..finding }
         })
         .collect();
     if !check.index_is_right && findings.is_empty() {
-        let words = format!("the index does not hold the rows of the journal; {advice}");
-        findings.push(Finding::new(FindingKind::Row, whose.to_owned(), words));
+        let message = format!("the index does not hold the rows of the journal; {advice}");
+        findings.push(Finding::new(FindingKind::Row, whose.to_owned(), message));
     }
     findings
 }
 
 impl Finding {
-    fn of_quarantined(file: FileId) -> Self {
-        let words = "it is in quarantine/: no row named it while rows were missing; a repair of the data folder checks it";
-        Self::new(FindingKind::Quarantined, file.to_string(), words.to_owned())
+    fn for_quarantined(file: FileId) -> Self {
+        let message = "it is in quarantine/: no row named it while rows were missing; a repair of the data folder checks it";
+        Self::new(FindingKind::Quarantined, file.to_string(), message.to_owned())
     }
 }

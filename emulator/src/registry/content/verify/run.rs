@@ -45,8 +45,8 @@ impl Content {
                 let Some(task) = tasks.recv().await else { break };
                 let task = match task {
                     Ok(task) => task,
-                    Err(words) => {
-                        verified.findings.push(Finding::of_row(words));
+                    Err(message) => {
+                        verified.findings.push(Finding::for_row(message));
                         continue;
                     }
                 };
@@ -153,12 +153,12 @@ impl Content {
         let parts = Arc::clone(&self.0);
         let row = task.row.clone();
         let mark = blocking(move || parts.store.damage(&parts.name, &row)).await;
-        let words = match mark {
-            Ok(Some(mark)) => mark.words,
+        let message = match mark {
+            Ok(Some(mark)) => mark.message,
             // The object has another file by now, or the mark could not be written.
             Ok(None) | Err(_) => damage::cause_of(error),
         };
-        verified.findings.push(Finding::of_object(&task.name, error, words));
+        verified.findings.push(Finding::for_object(&task.name, error, message));
     }
 
     /// Finds files that no row names, folders that cannot be listed, and open uploads.
@@ -171,8 +171,8 @@ impl Content {
         .await?;
         (verified.uploads, verified.upload_bytes) = (held.uploads, held.bytes);
         let (orphans, faults) = found;
-        verified.findings.extend(orphans.into_iter().map(Finding::of_orphan));
-        verified.findings.extend(faults.iter().map(Finding::of_fault));
+        verified.findings.extend(orphans.into_iter().map(Finding::for_orphan));
+        verified.findings.extend(faults.iter().map(Finding::for_fault));
         Ok(())
     }
 }

@@ -27,7 +27,7 @@ impl From<StoredObject> for Task {
                 Self { name: ObjectName::Manifest(repository, digest), row: object }
             }
             StoredObject::Log { run, digest, object } => {
-                Self { name: ObjectName::Log(TaskRunId::of(run), digest), row: object }
+                Self { name: ObjectName::Log(TaskRunId::from_number(run), digest), row: object }
             }
         }
     }

@@ -65,9 +65,9 @@ impl<'a> Restorer<'a> {
         match *op {
             Op::Attachment { name, content } => {
                 let id = carried_file(name).ok_or_else(|| {
-                    let words =
+                    let message =
                         "the journal holds a file with a name that this program does not use";
-                    io::Error::new(io::ErrorKind::InvalidData, words)
+                    io::Error::new(io::ErrorKind::InvalidData, message)
                 })?;
                 self.restore(id, content)
             }

@@ -15,7 +15,7 @@ use crate::store::error::StoreError;
 use crate::store::file_id::FileId;
 use crate::store::layout::Layout;
 use crate::store::objects::{
-    Continue, LeftBehind, ListFault, ObjectReader, ObjectWriter, Objects, Presence,
+    Continue, LeftBehind, ListFault, ObjectEngine, ObjectReader, ObjectWriter, Presence,
 };
 
 /// Objects as files of a data folder.
@@ -69,7 +69,7 @@ impl FolderObjects {
     }
 }
 
-impl Objects for FolderObjects {
+impl ObjectEngine for FolderObjects {
     fn create(&self, id: FileId) -> Result<ObjectWriter, StoreError> {
         let path = self.layout.new_file(id);
         FileWriter::create(&self.layout, self.durability, id, &path, AfterDrop::Removed)

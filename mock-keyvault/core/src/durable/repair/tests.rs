@@ -366,7 +366,7 @@ fn a_switch_is_one_step_and_keeps_the_damaged_files() {
 #[test]
 fn a_repair_that_was_killed_at_any_step_of_the_switch_is_finished_and_reports_the_lost_rows() {
     let lost = ["the tag a:1".to_owned(), "a name\nof two lines".to_owned()];
-    let told = ["the tag a:1".to_owned(), "a name of two lines".to_owned()];
+    let reported = ["the tag a:1".to_owned(), "a name of two lines".to_owned()];
     for step in 0..=6 {
         let test = Test::new();
         Test::damage(&test.segment(41), 500);
@@ -398,7 +398,7 @@ fn a_repair_that_was_killed_at_any_step_of_the_switch_is_finished_and_reports_th
             assert!(!test.survey().is_sound(), "the folder is as before");
             continue;
         }
-        let earlier = Earlier { kept: aside.clone(), lost: told.to_vec() };
+        let earlier = Earlier { kept: aside.clone(), lost: reported.to_vec() };
         assert_eq!(finished.as_ref(), Some(&earlier), "killed after step {step}");
         assert_eq!(Earlier::all(root).unwrap(), [earlier]);
         assert!(aside.join("journal").join(segment_name(41)).exists());

@@ -96,7 +96,7 @@ impl WorkFolder {
             Leftover::None => Ok(None),
             Leftover::Unfinished => self.discard().map(|()| None),
             Leftover::Switched(aside) => {
-                let kept = self.settle(&aside)?;
+                let kept = self.finish_switch(&aside)?;
                 Earlier::read(kept).map(Some)
             }
         }
@@ -135,7 +135,7 @@ impl WorkFolder {
         }
         sync_dir(&self.path)?;
         sync_dir(&self.root)?;
-        self.settle(&aside)
+        self.finish_switch(&aside)
     }
 
     /// Writes the names and the lost rows to files before the switch, so that a kill cannot lose them. Returns the name of the
@@ -157,7 +157,7 @@ impl WorkFolder {
     }
 
     /// Does the work after a switch: keeps the damaged files under `aside`, and removes the work folder.
-    fn settle(&self, aside: &str) -> io::Result<PathBuf> {
+    fn finish_switch(&self, aside: &str) -> io::Result<PathBuf> {
         let aside = self.root.join(aside);
         let (new, in_place) = (self.journal(), self.root.join(JOURNAL));
         // A switch in two steps was interrupted between them.

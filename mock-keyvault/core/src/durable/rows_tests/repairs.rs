@@ -110,7 +110,7 @@ fn a_repair_keeps_the_mark_of_a_loss_until_that_is_settled_even_if_it_loses_noth
         let rows = open(&folder).unwrap();
         assert!(rows.has_loss().unwrap(), "a start settles nothing by itself");
         // It writes no new journal if the rows are undamaged.
-        rows.loss_is_settled().unwrap();
+        rows.clear_loss().unwrap();
         drop(rows);
         assert!(!examine(&folder).is_needed());
 
@@ -204,7 +204,7 @@ fn a_start_removes_unfinished_files_but_keeps_removed_segments_until_the_loss_is
     let segment = "0000000000000001.segment";
     let cut = format!("{segment}.cut");
     assert_eq!(names(&journal), [segment, &cut, "head", "loss"]);
-    rows.loss_is_settled().unwrap();
+    rows.clear_loss().unwrap();
     drop(rows);
     drop(open(&folder).unwrap());
     assert_eq!(names(&journal), [segment, "head"]);

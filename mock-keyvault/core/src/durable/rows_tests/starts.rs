@@ -99,7 +99,7 @@ fn records_that_were_not_on_the_disk_when_the_power_failed_are_dropped_with_a_no
     drop(rows);
     let rows = folder.open().unwrap();
     assert!(!rows.are_complete(), "a loss is remembered until it is settled");
-    rows.loss_is_settled().unwrap();
+    rows.clear_loss().unwrap();
     assert!(rows.are_complete());
 }
 

@@ -1,6 +1,6 @@
 //! Every transition, rotation and blocked rotation is an event, once and in order.
 
-use super::support::{CHECK, LEASE, World, comes, current, settle};
+use super::support::{CHECK, LEASE, World, comes, current, run_ready_tasks};
 use crate::keys::{Cause, RotationTarget};
 
 #[tokio::test]
@@ -36,7 +36,7 @@ async fn an_outage_is_an_event_when_the_last_lease_has_ended_and_not_before() {
     world.vault.fail(Some((Cause::VaultUnreachable, None)));
 
     world.clock.pass(LEASE / 2);
-    settle().await;
+    run_ready_tasks().await;
     assert!(world.events.take().is_empty());
     world.clock.pass(LEASE / 2);
     comes(ended).await;
@@ -57,10 +57,10 @@ async fn an_unusable_newest_version_is_reported_once() {
         ring.pause_following().await.resume().await;
     }
 
-    let told = world.events.take();
-    let blocked = told.iter().filter(|event| *event == "rotationBlocked").count();
-    assert_eq!(blocked, 1, "{told:?}");
-    assert!(told.contains(&"active to active: rotationBlocked".to_owned()), "{told:?}");
+    let sent = world.events.take();
+    let blocked = sent.iter().filter(|event| *event == "rotationBlocked").count();
+    assert_eq!(blocked, 1, "{sent:?}");
+    assert!(sent.contains(&"active to active: rotationBlocked".to_owned()), "{sent:?}");
 }
 
 #[tokio::test]
