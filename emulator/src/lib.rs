@@ -156,6 +156,11 @@ pub mod internals {
     }
 }
 
+/// The example of README.md, which the documentation tests compile and run.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct ReadmeExample;
+
 /// Chooses the implementation of TLS for this process, if none is chosen yet.
 pub fn install_crypto_provider() {
     // An error says that one was chosen already, by this crate or by the program that embeds it.

@@ -97,3 +97,8 @@ pub use self::vault::policy::{AccessPolicy, KeyPermission, PolicyError};
 pub use self::vault::rsa::KeySize;
 pub use self::vault::settings::{LOCAL_GROUP, LOCAL_SUBSCRIPTION, Sku, VaultPath};
 pub use self::vault::{Caller, KeyReference};
+
+/// The example of README.md, which the documentation tests compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExample;

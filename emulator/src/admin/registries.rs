@@ -18,8 +18,8 @@ use super::status::RegistryReport;
 use crate::app::App;
 use crate::keys::{InvalidKeyId, KeyId, VaultName};
 use crate::registry::{
-    Change, IdentityRef, IdentityResource, KeyChange, NewRegistry, Registry, RegistryName,
-    ResourceGroup, Tags,
+    AccessSettings, Change, IdentityRef, IdentityResource, KeyChange, NewRegistry, Registry,
+    RegistryName, ResourceGroup, Tags,
 };
 
 /// `GET /_sealyard/registries`.
@@ -138,6 +138,11 @@ impl CreateRegistry {
             identities: identities.collect::<Result<_, _>>()?,
             system_identity: self.system_assigned_identity,
             content_trust: self.policies.is_some_and(Policies::trust),
+            anonymous: self.open.unwrap_or(true),
+            access: AccessSettings {
+                anonymous_pull: self.anonymous_pull_enabled,
+                ..AccessSettings::default()
+            },
             strict: self.strict_parity,
             group,
             ..NewRegistry::named(name)

@@ -49,6 +49,13 @@ pub struct CreateRegistry {
     pub policies: Option<Policies>,
     /// Whether it lacks the features that Azure's registries with a customer-managed key lack.
     pub strict_parity: bool,
+    /// Whether every client that can connect may do everything, which is the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open: Option<bool>,
+    /// Whether clients may pull without a login if the registry is not open; by default they may not. Needs the SKU
+    /// `Standard` or `Premium`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub anonymous_pull_enabled: bool,
 }
 
 /// The body of `PATCH /_sealyard/registries/NAME`. An omitted field changes nothing.
@@ -189,7 +196,7 @@ pub struct RotatedKey {
 }
 
 impl RequestBody for CreateRegistry {
-    const SHAPE: &'static str = r#"{"name": NAME, "sku"?, "location"?, "resourceGroup"?, "tags"?, "encryption"?: "enabled" or "disabled", "keyIdentifier"?, "identity"?, "userAssignedIdentities"?, "systemAssignedIdentity"?, "policies"?, "strictParity"?}"#;
+    const SHAPE: &'static str = r#"{"name": NAME, "sku"?, "location"?, "resourceGroup"?, "tags"?, "encryption"?: "enabled" or "disabled", "keyIdentifier"?, "identity"?, "userAssignedIdentities"?, "systemAssignedIdentity"?, "policies"?, "strictParity"?, "open"?: true or false, "anonymousPullEnabled"?: true or false}"#;
 }
 
 impl RequestBody for ChangeRegistry {

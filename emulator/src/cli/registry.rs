@@ -172,10 +172,9 @@ impl CreateArgs {
             encryption: self.no_cmk.then_some(FeatureStatus::Disabled),
             key_identifier: self.key,
             identity: self.identity,
-            user_assigned_identities: Vec::new(),
             system_assigned_identity: self.system_identity,
-            policies: None,
             strict_parity: self.strict_parity,
+            ..CreateRegistry::default()
         }
     }
 }

@@ -55,7 +55,10 @@ pub use self::media::OCI_INDEX;
 pub use self::object_name::{DamagedObject, ObjectName};
 use self::parts::Parts;
 pub use self::parts::{Content, Registry};
-pub use self::recover::{DamagedContent, Recovered, RecoveryProgress, Search, recover};
+pub use self::recover::{
+    DamagedContent, IncompleteManifest, LostFile, Recovered, RecoveredContent, RecoveryProgress,
+    Search, recover,
+};
 pub use self::resources::{
     AssignedIdentity, Author, DeploymentName, Identity, IdentityOf, IdentityRef, IdentityResource,
     Location, Platform, PlatformError, Principal, Profile, ResourceError, ResourceGroup, Sku, Tags,

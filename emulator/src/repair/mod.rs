@@ -17,3 +17,6 @@ mod unread;
 pub use self::error::RepairFailure;
 pub use self::folder::Repair;
 pub use self::plan::{Plan, Report};
+pub use crate::registry::{
+    DamagedContent, IncompleteManifest, LostFile, Recovered, RecoveredContent, RecoveryProgress,
+};

@@ -1,14 +1,14 @@
 //! Changes through the library, of which the next request sees the new state, and what the library reads.
 
 use azure_emulator_core::faults::{FaultKind, FaultRule};
-use http::StatusCode;
+use http::{Method, StatusCode};
 use mock_keyvault::{KeyPermission, KeySize};
 use sealyard::{
     Cause, CollectRequest, CreateRegistry, FeatureStatus, KeyOperation, RevocationMethod, State,
     VerifyRequest,
 };
 
-use crate::support::start;
+use crate::support::{Client, start};
 
 #[tokio::test]
 async fn the_first_request_after_a_change_of_the_key_sees_the_new_state() {
@@ -145,6 +145,46 @@ async fn a_registry_is_created_with_the_key_and_the_identity_of_the_caller() {
     assert_eq!(taken.report().code, "AlreadyExists");
     emulator.delete_registry("plain1").await.unwrap();
     assert_eq!(emulator.registry_address_of("plain1").await, None);
+}
+
+#[tokio::test]
+async fn a_registry_with_logins_and_anonymous_pull_is_created_in_one_step() {
+    let (emulator, _client) = start().await;
+    let new = CreateRegistry {
+        name: "team1".to_owned(),
+        open: Some(false),
+        anonymous_pull_enabled: true,
+        ..CreateRegistry::default()
+    };
+    let basic = CreateRegistry {
+        name: "team2".to_owned(),
+        sku: Some("Basic".to_owned()),
+        encryption: Some(FeatureStatus::Disabled),
+        ..new.clone()
+    };
+
+    emulator.create_registry_as(new).await.unwrap();
+    emulator.create_registry("team3").await.unwrap();
+    let refused = emulator.create_registry_as(basic).await.unwrap_err();
+    let client_of = async |name: &str| {
+        let address = emulator.registry_address_of(name).await.unwrap();
+        Client::at(&format!("http://{address}"))
+    };
+    let team = client_of("team1").await;
+    let anonymous =
+        |scope: &str| format!("/oauth2/token?service=team1&scope=repository:app:{scope}");
+    let pull = team.get(&anonymous("pull")).await;
+    let push = team.get(&anonymous("push")).await;
+    let token = pull.json()["access_token"].as_str().unwrap().to_owned();
+    let request = team.request(Method::GET, "/v2/app/manifests/v1").bearer_auth(&token);
+    let missing = request.send().await.unwrap().status();
+    let open = client_of("team3").await.push_blob("app", b"layer").await;
+
+    assert_eq!(team.get("/v2/").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(missing, StatusCode::NOT_FOUND);
+    assert_eq!(push.status, StatusCode::UNAUTHORIZED, "{push:?}");
+    assert!(refused.report().message.contains("anonymous pull"), "{refused}");
+    assert_eq!(open.status, StatusCode::CREATED, "a registry is open by default");
 }
 
 #[tokio::test]

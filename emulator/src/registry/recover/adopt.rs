@@ -5,7 +5,7 @@ use std::sync::Arc;
 use azure_emulator_core::clock::Clock;
 
 use super::orphan_files::{Content, IntactFile, SealedFile};
-use super::recovered::{Incomplete, LostFile, Recovered};
+use super::recovered::{IncompleteManifest, LostFile, Recovered};
 use crate::names::{Digest, RegistryName, RepositoryName};
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
@@ -90,7 +90,7 @@ impl Adopter {
         self.manifests.sort_by_key(|found| {
             (found.parsed.kind == ManifestKind::Index, found.digest.to_string())
         });
-        let mut incomplete: Vec<Incomplete> = Vec::new();
+        let mut incomplete: Vec<IncompleteManifest> = Vec::new();
         for found in std::mem::take(&mut self.manifests) {
             let (registry, digest) = (found.registry.clone(), found.digest.to_string());
             let size = found.object.size;
@@ -104,7 +104,7 @@ impl Adopter {
                     content.bytes = content.bytes.saturating_add(size);
                     if !missing.is_empty() {
                         let missing = missing.iter().map(ToString::to_string).collect();
-                        incomplete.push(Incomplete {
+                        incomplete.push(IncompleteManifest {
                             registry: registry.to_string(),
                             manifest: digest,
                             missing,
@@ -114,7 +114,7 @@ impl Adopter {
             }
         }
         // An index may list an index that came later.
-        for Incomplete { registry, missing, .. } in &mut incomplete {
+        for IncompleteManifest { registry, missing, .. } in &mut incomplete {
             let manifests = &recovered.content_of(registry).manifests;
             missing.retain(|digest| !manifests.contains(digest));
         }

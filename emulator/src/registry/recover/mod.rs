@@ -19,5 +19,7 @@ mod recovered;
 mod rings;
 mod run;
 
-pub use self::recovered::{DamagedContent, Recovered};
+pub use self::recovered::{
+    DamagedContent, IncompleteManifest, LostFile, Recovered, RecoveredContent,
+};
 pub use self::run::{RecoveryProgress, Search, recover};

@@ -18,7 +18,7 @@ pub struct Recovered {
     /// Files whose content the registry also has in another file; each is in quarantine.
     pub duplicates: u64,
     /// Manifests that were recovered although content that they refer to was not.
-    pub incomplete: Vec<Incomplete>,
+    pub incomplete: Vec<IncompleteManifest>,
     /// Files that could not be recovered; each is in quarantine.
     pub lost: Vec<LostFile>,
     /// Mirrors that cannot be read, and other notes for the user.
@@ -64,7 +64,7 @@ pub struct RecoveredContent {
 /// A manifest that refers to missing content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Incomplete {
+pub struct IncompleteManifest {
     /// The registry.
     pub registry: String,
     /// The manifest.
