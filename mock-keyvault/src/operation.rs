@@ -10,7 +10,7 @@ use percent_encoding::percent_decode_str;
 use serde::Serialize;
 
 use crate::error::ApiError;
-use crate::model::policy::KeyPermission;
+use crate::model::permission::KeyPermission;
 
 /// An operation of the keys API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]

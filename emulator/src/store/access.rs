@@ -7,11 +7,11 @@
 use azure_emulator_core::disk_space::Purpose;
 use serde::{Deserialize, Serialize};
 
-use super::database::View;
 use super::encoding::{key, prefix};
 use super::error::StoreError;
 use super::handle::Store;
 use super::tables::Table;
+use super::view::View;
 use crate::names::RegistryName;
 
 const SETTINGS: &str = "settings";

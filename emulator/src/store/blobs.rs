@@ -6,7 +6,6 @@
 
 use azure_emulator_core::disk_space::Purpose;
 
-use super::database::View;
 use super::encoding::key;
 use super::error::StoreError;
 use super::file_id::FileId;
@@ -14,6 +13,7 @@ use super::handle::Store;
 use super::objects::ObjectWriter;
 use super::rows::{BlobRow, LinkRow, ObjectRow, UploadRow};
 use super::tables::Table;
+use super::view::View;
 use crate::names::{Digest, RegistryName, RepositoryName, UploadId};
 
 /// How long the record of a client's access to a blob stays before it is updated, in seconds.

@@ -7,12 +7,13 @@ use azure_emulator_core::disk_space::Purpose;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::database::{Database, View};
+use super::database::Database;
 use super::encoding::{decode, key, nth_part, prefix};
 use super::error::StoreError;
 use super::handle::Store;
 use super::intents::End;
 use super::tables::Table;
+use super::view::View;
 
 /// The length of a piece. Each is below the limit of a row.
 const PIECE: usize = 3500;

@@ -13,7 +13,7 @@ use super::encoding::{decode, key};
 use super::error::StoreError;
 use super::handle::Store;
 use super::intents::{End, IntentNote};
-use super::registries::PrincipalRow;
+use super::registry_rows::PrincipalRow;
 use super::resource_tags::ResourceTags;
 use super::tables::Table;
 

@@ -14,11 +14,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::database::View;
 use super::encoding::{decode, key, nth_part};
 use super::error::StoreError;
 use super::handle::Store;
 use super::tables::Table;
+use super::view::View;
 
 /// The part of the key that names the head. Pieces have numbers.
 const HEAD: &str = "head";

@@ -5,12 +5,12 @@
 
 use std::fmt::Display;
 
-use super::database::View;
 use super::encoding::key;
 use super::error::StoreError;
 use super::handle::Store;
 use super::rows::{Attributes, ManifestRow, RepositoryRow, TagRow};
 use super::tables::Table;
+use super::view::View;
 use crate::names::{Digest, RegistryName, RepositoryName, Tag};
 
 /// An object that has attributes.

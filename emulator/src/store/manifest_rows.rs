@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
-use super::database::View;
 use super::encoding::{damage_key, key};
 use super::error::StoreError;
 use super::file_id::FileId;
@@ -11,6 +10,7 @@ use super::locks::Locked;
 use super::rows::{Attributes, BlobRow, LinkRow, ManifestRow, ObjectRow, RepositoryRow, TagRow};
 use super::tables::Table;
 use super::tags::{Moment, remove_tag, set_tag};
+use super::view::View;
 use crate::names::{Digest, RegistryName, RepositoryName, Tag};
 
 /// A manifest to store.

@@ -43,6 +43,7 @@ mod open;
 mod quarantine;
 mod referrers;
 mod registries;
+mod registry_rows;
 mod rejoin;
 mod repair;
 mod repositories;
@@ -62,6 +63,7 @@ mod task_runs;
 mod tests;
 mod untagged;
 mod uploads;
+mod view;
 mod walk;
 
 pub use self::access::{AccessRow, DeletedScopeMap, PasswordRow, ScopeMapRow, TokenRow};
@@ -85,7 +87,7 @@ pub use self::objects::{EarlySync, ListFault, ObjectReader, ObjectWriter};
 pub use self::open::LockedFolder;
 #[cfg(feature = "command-line")]
 pub use self::open::refuse_foreign;
-pub use self::registries::{
+pub use self::registry_rows::{
     AssignedRow, AuthorRow, NewRegistryRows, PrincipalRow, RegistryRecord, RegistryRow,
 };
 pub use self::repair::RowsRepair;

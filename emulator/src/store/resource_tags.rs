@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 use std::fmt::Display;
 
-use super::database::{Database, View};
+use super::database::Database;
 use super::encoding::{decode, key, last_part, prefix};
 use super::error::StoreError;
 use super::tables::Table;
+use super::view::View;
 
 /// Where the tags of one resource are.
 #[derive(Clone, Debug)]

@@ -8,12 +8,13 @@ use std::collections::HashSet;
 
 use azure_emulator_core::disk_space::Purpose;
 
-use super::database::{View, Writer};
+use super::database::Writer;
 use super::encoding::{key, last_part, prefix};
 use super::error::StoreError;
 use super::handle::Store;
 use super::rows::RingRow;
 use super::tables::Table;
+use super::view::View;
 use crate::names::RegistryName;
 
 /// Head row: the generation, then the head.

@@ -5,13 +5,13 @@
 
 use azure_emulator_core::disk_space::Purpose;
 
-use super::database::View;
 use super::encoding::{decode, key, last_part, prefix};
 use super::error::StoreError;
 use super::handle::Store;
 use super::locks::{Deleted, Locked, repository_locked};
 use super::rows::{Attributes, RepositoryRow, TagRow};
 use super::tables::Table;
+use super::view::View;
 use crate::names::{Digest, RegistryName, RepositoryName, Tag};
 
 /// A moment of the emulator's time: seconds since 1970, and the part of a second beyond them.

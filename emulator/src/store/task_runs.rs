@@ -6,13 +6,13 @@
 
 use azure_emulator_core::disk_space::Purpose;
 
-use super::database::View;
 use super::encoding::{decode, key, nth_part, prefix};
 use super::error::StoreError;
 use super::handle::Store;
 use super::new_object::NewObject;
 use super::rows::{NewTaskRun, TaskRunRow};
 use super::tables::Table;
+use super::view::View;
 use crate::names::RegistryName;
 
 impl Store {

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use zeroize::Zeroizing;
 
-use super::parameters::{AttributesIn, Family, Kty, SecretText, bad, curve, decoded};
+use super::parameters::AttributesIn;
+use super::values::{Family, Kty, SecretText, bad, curve, decoded};
 use crate::model::ec::EcPublic;
 use crate::model::error::VaultError;
 use crate::model::rsa::RsaParts;

@@ -13,6 +13,7 @@ mod parameters;
 mod query;
 mod rotation;
 mod router;
+mod values;
 mod wire;
 
 pub(crate) use context::Context;

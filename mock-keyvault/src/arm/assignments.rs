@@ -11,10 +11,10 @@ use uuid::Uuid;
 
 use super::context::Context;
 use super::definitions::id_of;
+use super::documents::{List, when};
 use super::error::ArmError;
 use super::path::Target;
 use super::respond::empty;
-use super::wire::{List, when};
 use super::{body, respond};
 use crate::control::filter::{self, Term};
 use crate::vault::lifecycle::VaultChangeError;

@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::context::Context;
+use super::documents::List;
 use super::error::ArmError;
 use super::respond;
-use super::wire::List;
 use crate::control::filter::{self, Term};
 use azure_emulator_core::authorization::{RoleDefinition, Scope, builtin};
 

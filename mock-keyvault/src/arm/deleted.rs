@@ -5,10 +5,10 @@ use http::StatusCode;
 use uuid::Uuid;
 
 use super::context::Context;
+use super::documents::{DeletedVault, List};
 use super::error::ArmError;
 use super::path::DeletedAt;
 use super::respond::{empty, json};
-use super::wire::{DeletedVault, List};
 use crate::model::names::VaultName;
 use crate::vault::lifecycle::VaultChangeError;
 use azure_emulator_core::authorization::Scope;

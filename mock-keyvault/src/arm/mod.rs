@@ -9,7 +9,9 @@ mod body;
 mod context;
 mod definitions;
 mod deleted;
+mod documents;
 mod error;
+mod parameters;
 mod path;
 mod policies;
 mod resources;
@@ -17,7 +19,6 @@ mod respond;
 mod roles;
 mod router;
 mod vaults;
-mod wire;
 
 pub(crate) use error::ArmError;
 pub(crate) use resources::all as all_resources;

@@ -6,9 +6,10 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::context::Context;
+use super::documents::PolicyOut;
 use super::error::ArmError;
+use super::parameters::PolicyParameters;
 use super::respond::scope;
-use super::wire::{PolicyOut, PolicyParameters};
 use super::{body, respond};
 use crate::model::settings::VaultPath;
 use crate::vault::lifecycle::PolicyChange;

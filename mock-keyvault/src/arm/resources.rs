@@ -10,8 +10,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::context::Context;
+use super::documents::List;
 use super::error::ArmError;
-use super::wire::List;
 use super::{respond, vaults};
 use crate::model::Caller;
 use crate::vault::Vaults;

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::context::Context;
+use super::documents::{List, Vault};
 use super::error::ArmError;
+use super::parameters::VaultParameters;
 use super::respond::{empty, json, scope};
-use super::wire::{List, Vault, VaultParameters};
 use super::{body, roles};
 use crate::model::Caller;
 use crate::model::names::VaultName;

@@ -9,7 +9,7 @@ use super::caller::Caller;
 use super::ec::Curve;
 use super::key::{KeyOperation, KeyType};
 use super::names::{KeyName, NameError, VaultName};
-use super::policy::KeyPermission;
+use super::permission::KeyPermission;
 use super::reference::KeyReference;
 use azure_emulator_core::disk_space;
 use azure_emulator_core::lines::Unwritable;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::material::KeyShape;
-use super::policy::KeyPermission;
+use super::permission::KeyPermission;
 
 /// The type of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -8,6 +8,7 @@ pub mod error;
 pub mod key;
 pub mod names;
 pub mod network;
+pub mod permission;
 pub mod policy;
 pub mod rsa;
 pub mod settings;

@@ -11,7 +11,8 @@ use crate::app::App;
 use crate::model::KeyReference;
 use crate::model::error::VaultError;
 use crate::model::names::VaultName;
-use crate::model::policy::{AccessPolicy, KeyPermission};
+use crate::model::permission::KeyPermission;
+use crate::model::policy::AccessPolicy;
 use crate::vault::lifecycle::VaultChangeError;
 use azure_emulator_core::authorization::{
     AuthorizationError, NewRoleAssignment, PrincipalType, Scope, ScopeError, builtin,

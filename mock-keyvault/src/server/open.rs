@@ -10,7 +10,7 @@ use super::error::StartError;
 use crate::audit::AuditLog;
 use crate::folder::Folder;
 use crate::model::names::VaultName;
-use crate::model::policy::KeyPermission;
+use crate::model::permission::KeyPermission;
 use crate::store::Store;
 use crate::vault::Vaults;
 use azure_emulator_core::changes::Changes;

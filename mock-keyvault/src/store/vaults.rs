@@ -132,7 +132,7 @@ fn policy_key(vault: &VaultName, policy: &AccessPolicy) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::policy::KeyPermission;
+    use crate::model::permission::KeyPermission;
     use crate::model::settings::{LOCAL_GROUP, LOCAL_SUBSCRIPTION};
     use azure_emulator_core::durable::{Durability, View};
 

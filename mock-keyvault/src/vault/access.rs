@@ -12,7 +12,7 @@ use super::vaults::Vaults;
 use crate::model::Caller;
 use crate::model::error::VaultError;
 use crate::model::names::VaultName;
-use crate::model::policy::KeyPermission;
+use crate::model::permission::KeyPermission;
 use azure_emulator_core::authorization::{Action, Authorization};
 
 /// Why a call is permitted.

@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::due::DueAction;
 use super::rows::row_of;
-use super::schedule::DueAction;
 use super::vaults::Vaults;
 use super::view::KeyView;
 use crate::model::KeyReference;

@@ -11,6 +11,7 @@ pub mod lifecycle;
 mod access;
 mod backup;
 mod crypto;
+mod due;
 mod events;
 mod import;
 mod manage;
@@ -26,7 +27,8 @@ mod view;
 mod races;
 
 pub use crate::model::{
-    Caller, KeyReference, algorithm, ec, error, key, names, network, policy, rsa, settings,
+    Caller, KeyReference, algorithm, ec, error, key, names, network, permission, policy, rsa,
+    settings,
 };
 
 pub(crate) use access::Granted;

@@ -11,7 +11,7 @@ use super::*;
 use crate::model::key::KeyType;
 use crate::model::material::KeyShape;
 use crate::model::names::KeyName;
-use crate::model::policy::KeyPermission;
+use crate::model::permission::KeyPermission;
 use crate::model::rotation::{PolicyTerms, Trigger};
 use crate::model::settings::{Sku, VaultPath};
 use crate::store::{LoadedVault, Store};

@@ -4,8 +4,8 @@
 //!
 //! This file does not decide when an action is due.
 
+use super::due::DueAction;
 use super::manage::{CreateConditions, NewKey};
-use super::schedule::DueAction;
 use super::vaults::Vaults;
 use super::view::KeyView;
 use crate::model::KeyReference;

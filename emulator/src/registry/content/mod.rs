@@ -23,6 +23,7 @@ mod times;
 mod upload_limit;
 mod uploads;
 mod verify;
+mod window;
 
 #[cfg(test)]
 pub use self::blob_stream::BlobStream;
@@ -34,7 +35,7 @@ pub use self::image::Listed;
 pub use self::lists::Page;
 pub use self::locks::{AttributeChange, Target};
 pub use self::manifest_push::ManifestNames;
-pub use self::metadata::{DeletedRepository, ManifestInfo, Order, RepositoryInfo, TagInfo, Window};
+pub use self::metadata::{DeletedRepository, ManifestInfo, RepositoryInfo, TagInfo};
 pub(in crate::registry) use self::object::OpenObject;
 pub use self::task_runs::{TaskRun, TaskRunStatus};
 pub use self::uploads::{Body, ChunkHeaders, UploadStatus};
@@ -42,3 +43,4 @@ pub use self::verify::{Finding, FindingKind, Verified, findings_of_rows};
 pub(in crate::registry) use self::verify::{
     Task, name_affected, read_through, verify_in_background,
 };
+pub use self::window::{Order, Window};

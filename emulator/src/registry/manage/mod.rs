@@ -12,6 +12,7 @@ mod deployments;
 mod error;
 mod groups;
 mod identities;
+mod identity_deletion;
 mod new_registry;
 mod opening;
 mod registries;

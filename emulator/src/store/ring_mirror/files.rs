@@ -16,7 +16,7 @@ use crate::store::encoding::{key, last_part, registry_or_skip};
 use crate::store::error::StoreError;
 use crate::store::handle::Store;
 use crate::store::layout::Layout;
-use crate::store::registries::RegistryRecord;
+use crate::store::registry_rows::RegistryRecord;
 use crate::store::rows::RingRow;
 use crate::store::tables::Table;
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::store::error::StoreError;
-use crate::store::registries::RegistryRecord;
+use crate::store::registry_rows::RegistryRecord;
 use crate::store::rows::RingRow;
 
 /// The version of the format.

@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use super::error::FaultError;
 use super::plan::{Effect, Plan};
 use super::random_sequence::RandomSequence;
-use super::rule::{FaultError, FaultKind, FaultRule, TimeKind};
+use super::rule::{FaultKind, FaultRule, TimeKind};
 use crate::changes::{ChangeKind, Changes};
 use crate::clock::Clock;
 

@@ -9,10 +9,13 @@
 //! the numbers of statuses.
 
 mod active;
+mod error;
 mod plan;
 mod random_sequence;
 mod rule;
+mod rule_json;
 
 pub use active::{FaultReport, Faults};
+pub use error::FaultError;
 pub use plan::{Effect, FAULT_HEADER, PROBE_HEADER, Plan};
-pub use rule::{FaultError, FaultKind, FaultRule, TimeKind};
+pub use rule::{FaultKind, FaultRule, TimeKind};
