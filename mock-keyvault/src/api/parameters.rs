@@ -1,5 +1,6 @@
-//! The JSON that clients of the keys API send, and its conversion to domain types, which happens only here and in `values.rs`, which has the
-//! single properties. This module does not check whether a key may be used for the operation.
+//! The bodies of requests of the keys API, and their conversion to domain types. `values.rs` parses the single properties.
+//!
+//! This module does not check whether a key may be used for the operation.
 
 use std::collections::BTreeMap;
 use std::fmt;
