@@ -15,10 +15,19 @@ const MAX_PLACES: usize = 8192;
 /// The fewest connections.
 const MIN_PLACES: usize = 16;
 
-/// The places for connections. Clones share them.
-#[derive(Clone, Debug)]
-pub(super) struct Places(Arc<Shared>);
+/// How many connections each listener may have in any case: the registry reaches the vault through a listener of the same
+/// process, also while clients have all other places.
+const RESERVED: usize = 8;
 
+/// The places of one listener. Clones share them.
+#[derive(Clone, Debug)]
+pub(super) struct Places {
+    shared: Arc<Shared>,
+    /// The places of this listener only.
+    reserved: Arc<Semaphore>,
+}
+
+/// The places of all listeners.
 #[derive(Debug)]
 struct Shared {
     free: Arc<Semaphore>,
@@ -39,30 +48,42 @@ pub(super) struct Place {
 struct Waiting<'a>(&'a Shared);
 
 impl Places {
-    /// The places of this process, which all its listeners share, because they share its files.
+    /// The places of a listener. It shares those of this process with all listeners, because they share its files.
     pub(super) fn of_process() -> Self {
-        static PLACES: OnceLock<Places> = OnceLock::new();
+        static SHARED: OnceLock<Arc<Shared>> = OnceLock::new();
         let files = || getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-        PLACES.get_or_init(|| Self::new(places_for(files()))).clone()
+        let shared = SHARED.get_or_init(|| Shared::new(places_for(files())));
+        Self { shared: Arc::clone(shared), reserved: Arc::new(Semaphore::new(RESERVED)) }
     }
 
-    /// This many places.
+    /// This many places for a listener that shares them with no other.
+    #[cfg(test)]
     pub(super) fn new(count: usize) -> Self {
-        let free = Arc::new(Semaphore::new(count));
-        Self(Arc::new(Shared { free, waiting: AtomicUsize::new(0), wanted: Notify::new() }))
+        Self { shared: Shared::new(count), reserved: Arc::new(Semaphore::new(0)) }
     }
 
     /// Waits for a place. While it waits, idle connections end.
     pub(super) async fn take(&self) -> Place {
-        let free = Arc::clone(&self.0.free);
-        let permit = match Arc::clone(&free).try_acquire_owned() {
+        let (free, reserved) = (&self.shared.free, &self.reserved);
+        let at_once = Arc::clone(free).try_acquire_owned();
+        let permit = match at_once.or_else(|_| Arc::clone(reserved).try_acquire_owned()) {
             Ok(permit) => Some(permit),
             Err(_) => {
-                let _waiting = Waiting::new(&self.0);
-                free.acquire_owned().await.ok()
+                let _waiting = Waiting::new(&self.shared);
+                tokio::select! {
+                    permit = Arc::clone(free).acquire_owned() => permit.ok(),
+                    permit = Arc::clone(reserved).acquire_owned() => permit.ok(),
+                }
             }
         };
-        Place { shared: Arc::clone(&self.0), _permit: permit }
+        Place { shared: Arc::clone(&self.shared), _permit: permit }
+    }
+}
+
+impl Shared {
+    fn new(count: usize) -> Arc<Self> {
+        let free = Arc::new(Semaphore::new(count));
+        Arc::new(Self { free, waiting: AtomicUsize::new(0), wanted: Notify::new() })
     }
 }
 
@@ -106,6 +127,20 @@ mod tests {
     fn connections_use_a_quarter_of_the_files_within_bounds() {
         for (files, places) in [(0, 16), (1024, 256), (1 << 20, 8192), (u64::MAX, 8192)] {
             assert_eq!(places_for(files), places, "{files}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_listener_has_reserved_places_when_all_others_are_taken() {
+        let reserved = Arc::new(Semaphore::new(1));
+        let places = Places { reserved, ..Places::new(1) };
+
+        let _both = [places.take().await, places.take().await];
+
+        tokio::select! {
+            biased;
+            _ = places.take() => panic!("there is no third place"),
+            () = std::future::ready(()) => (),
         }
     }
 

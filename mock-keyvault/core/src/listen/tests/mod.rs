@@ -1,6 +1,7 @@
 //! A listener as raw clients see it.
 
 mod early;
+mod limits;
 mod tunnel;
 
 use std::io;
