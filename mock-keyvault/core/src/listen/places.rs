@@ -66,14 +66,14 @@ impl Places {
     pub(super) async fn take(&self) -> Place {
         let (free, reserved) = (&self.shared.free, &self.reserved);
         let at_once = Arc::clone(free).try_acquire_owned();
-        let permit = match at_once.or_else(|_| Arc::clone(reserved).try_acquire_owned()) {
-            Ok(permit) => Some(permit),
-            Err(_) => {
-                let _waiting = Waiting::new(&self.shared);
-                tokio::select! {
-                    permit = Arc::clone(free).acquire_owned() => permit.ok(),
-                    permit = Arc::clone(reserved).acquire_owned() => permit.ok(),
-                }
+        let at_once = at_once.or_else(|_| Arc::clone(reserved).try_acquire_owned());
+        let permit = if let Ok(permit) = at_once {
+            Some(permit)
+        } else {
+            let _waiting = Waiting::new(&self.shared);
+            tokio::select! {
+                permit = Arc::clone(free).acquire_owned() => permit.ok(),
+                permit = Arc::clone(reserved).acquire_owned() => permit.ok(),
             }
         };
         Place { shared: Arc::clone(&self.shared), _permit: permit }
