@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fs_err as fs;
+use azure_emulator_core::disk_calls as fs;
 
 use azure_emulator_core::disk_space::DiskSpace;
 use azure_emulator_core::durable::make_dir_durably;

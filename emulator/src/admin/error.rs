@@ -129,6 +129,28 @@ impl AdminError {
         }
     }
 
+    /// The error of a rotation: 503, 507 or 500 if the ring or the use of the key could not be stored, otherwise 409.
+    pub(super) fn not_rotated(error: RingError, message: String) -> Self {
+        match error {
+            RingError::Vault { source, .. } if source.is_disk_full() || source.is_read_only() => {
+                Self::from_vault(&source, message)
+            }
+            RingError::Vault { source, .. } if source.cause() == Some(Cause::AuditUnavailable) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "KeyRefused", message)
+                    .with_cause(source.cause())
+            }
+            RingError::Store(error) => match error.into_cause().downcast::<StoreError>() {
+                Ok(error) => {
+                    let mut answer = Self::from(Error::from(*error));
+                    answer.report.message = message;
+                    answer
+                }
+                Err(_) => Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", message),
+            },
+            _ => Self::conflict(message),
+        }
+    }
+
     /// 503: nothing can be stored until the data folder is repaired.
     pub(super) fn read_only(message: impl ToString) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "ReadOnly", message)

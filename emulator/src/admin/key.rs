@@ -191,10 +191,13 @@ impl<'a> KeySelection<'a> {
         }
         match rotating.await {
             Ok(Ok(rotation)) => Ok((made, Some(rotation))),
-            Ok(Err(error)) => Err(AdminError::conflict(format!(
-                "the version {made} was created, but the registry cannot rotate to it: {}",
-                with_causes(&error)
-            ))),
+            Ok(Err(error)) => {
+                let why = with_causes(&error);
+                let message = format!(
+                    "the version {made} was created, but the registry cannot rotate to it: {why}"
+                );
+                Err(AdminError::not_rotated(error, message))
+            }
             Err(error) => {
                 Err(AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "Internal", error))
             }

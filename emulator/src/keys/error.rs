@@ -42,6 +42,11 @@ impl RingStoreError {
     pub fn new(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self(error.into())
     }
+
+    /// The error of the store.
+    pub fn into_cause(self) -> Box<dyn std::error::Error + Send + Sync> {
+        self.0
+    }
 }
 
 /// The reasons why the ring cannot be opened, rotated or reduced.

@@ -2,13 +2,11 @@
 //! registries without their own logins.
 
 use std::io;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
+use azure_emulator_core::{disk_calls as fs, files};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use fs_err as fs;
 use http::{HeaderMap, header};
 use subtle::ConstantTimeEq as _;
 use zeroize::Zeroizing;
@@ -94,11 +92,8 @@ fn read_or_make(path: &PathBuf) -> io::Result<Zeroizing<String>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let bytes = Zeroizing::new(rand::random::<[u8; 32]>());
             let secret = Zeroizing::new(hex::encode(bytes.as_slice()));
-            let mut options = std::fs::OpenOptions::new();
-            options.write(true).create_new(true).mode(0o600);
-            let mut file = fs::OpenOptions::from_options(options).open(path)?;
-            file.write_all(secret.as_bytes())?;
-            file.sync_all()?;
+            // A kill must not leave an empty file, which the next start would refuse.
+            files::write_whole(path, secret.as_bytes(), files::Access::Private)?;
             Ok(secret)
         }
         Err(error) => Err(error),

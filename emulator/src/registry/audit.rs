@@ -13,9 +13,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
 
+use azure_emulator_core::disk_calls as fs;
 use azure_emulator_core::disk_space::{DiskSpace, Purpose};
 use azure_emulator_core::lines::{Limits, Lines, Unwritable};
-use fs_err as fs;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};

@@ -7,9 +7,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use azure_emulator_core::disk_calls as fs;
 use azure_emulator_core::durable::sync_dir;
 use azure_emulator_core::files::{Access, write_whole};
-use fs_err as fs;
 
 const MARK: &str = "repair.unread-small-files";
 

@@ -5,10 +5,9 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use azure_emulator_core::disk_calls as fs;
 use azure_emulator_core::durable::{Durability, sync_dir};
 use azure_emulator_core::files;
-use fs_err as fs;
-use fs_err::os::unix::fs::OpenOptionsExt;
 
 use super::error::StoreError;
 use super::file_id::FileId;
@@ -104,8 +103,8 @@ pub(super) fn make_folders(layout: &Layout, durability: Durability) -> Result<()
 
 /// Makes a folder. Returns false if it exists.
 pub(super) fn make_dir(path: &Path) -> Result<bool, StoreError> {
-    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-    match std::fs::DirBuilder::new().mode(0o700).create(path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    match fs::create_private_dir(path) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             if fs::metadata(path)?.permissions().mode() & 0o077 != 0 {

@@ -44,7 +44,7 @@ impl Store {
 
     /// Whether a failed transaction may be in the journal nevertheless: then its changes exist after the next start,
     /// and the objects that they name must stay.
-    pub(super) fn is_outcome_unknown(&self) -> bool {
+    pub fn is_outcome_unknown(&self) -> bool {
         self.database.integrity().check_writable().is_err()
     }
 

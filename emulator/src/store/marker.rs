@@ -5,9 +5,9 @@
 
 use std::io;
 
+use azure_emulator_core::disk_calls as fs;
 use azure_emulator_core::durable::Durability;
 use azure_emulator_core::durable::marker::Marker;
-use fs_err as fs;
 
 use super::disk::replace_file;
 use super::error::StoreError;

@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use azure_emulator_core::disk_calls as fs;
 use azure_emulator_core::disk_space::{DiskSpace, is_out_of_space};
 use azure_emulator_core::durable::key::RowsKey;
 use azure_emulator_core::durable::marker::Marker;
@@ -16,7 +17,6 @@ use azure_emulator_core::durable::{
     self, Durability, Notice, OpenError, OpenOptions, make_dir_durably,
 };
 use azure_emulator_core::lock_file::{LockError, LockFile};
-use fs_err as fs;
 use hkdf::Hkdf;
 use rand::TryRng;
 use rand::rngs::SysRng;

@@ -8,11 +8,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use azure_emulator_core::disk_calls as fs;
 use azure_emulator_core::durable::Durability;
 use azure_emulator_core::durable::error::FormatError;
 use azure_emulator_core::durable::repair::{Applied, Attachment, Earlier, LostRow, Repair};
 use azure_emulator_core::lock_file::LockFile;
-use fs_err as fs;
 use mock_keyvault::repair::RowsReport;
 
 use super::disk::make_dir;
@@ -181,7 +181,7 @@ impl RowsRepair {
             }
         }
         let root = fs::File::open(self.layout.root())?;
-        Ok(rustix::fs::syncfs(root).map_err(io::Error::from)?)
+        Ok(fs::syncfs(&root)?)
     }
 }
 

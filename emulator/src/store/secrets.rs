@@ -6,7 +6,7 @@
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
+use azure_emulator_core::disk_calls as fs;
 use zeroize::Zeroizing;
 
 use super::disk::replace_file;

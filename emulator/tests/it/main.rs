@@ -21,6 +21,7 @@ mod clock;
 mod crash;
 mod crash_steps;
 mod creation;
+mod disk_faults;
 mod disk_full;
 mod docker_messages;
 mod early_answers;

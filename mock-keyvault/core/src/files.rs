@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use fs_err as fs;
+use crate::disk_calls as fs;
 
 use crate::folders::sync_dir;
 
@@ -79,14 +79,19 @@ fn write(path: &Path, bytes: &[u8], access: Access, durably: bool) -> io::Result
         _ => Path::new("."),
     };
     // A temporary file is made with mode 0600, so no other user can read a secret even for a moment.
-    let mut file = tempfile::NamedTempFile::new_in(folder)
+    let mut options = fs::OpenOptions::new();
+    options.read(true).write(true).create_new(true).mode(0o600);
+    let mut file = tempfile::Builder::new()
+        .make_in(folder, |path| options.open(path))
         .map_err(|error| with_path(&error, "cannot create a file in", folder))?;
     file.write_all(bytes)?;
     file.as_file().set_permissions(std::fs::Permissions::from_mode(access.mode()))?;
     if durably {
         file.as_file().sync_all()?;
     }
-    file.persist(path).map_err(|error| with_path(&error.error, "cannot move a file to", path))?;
+    fs::rename(file.path(), path)?;
+    // It has its final name, so nothing has to be removed.
+    file.keep().map_err(|error| with_path(&error.error, "cannot keep the file", path))?;
     if durably { sync_dir(folder) } else { Ok(()) }
 }
 

@@ -5,7 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
+use crate::disk_calls as fs;
 
 /// Creates a folder and its missing parents, and syncs each new entry of a parent.
 pub fn make_dir_durably(path: &Path) -> io::Result<()> {
@@ -29,8 +29,7 @@ pub fn make_dir_durably(path: &Path) -> io::Result<()> {
 
 /// Creates a folder that only the owner can read.
 pub fn make_private_dir(path: &Path) -> io::Result<()> {
-    let mut builder = std::fs::DirBuilder::new();
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700).create(path).map_err(|error| {
+    fs::create_private_dir(path).map_err(|error| {
         io::Error::new(error.kind(), format!("cannot make the folder {}: {error}", path.display()))
     })
 }

@@ -28,6 +28,7 @@ pub mod authorization;
 pub mod changes;
 pub mod clock;
 pub mod directory;
+pub mod disk_calls;
 pub mod disk_space;
 pub mod durable;
 pub mod duration;

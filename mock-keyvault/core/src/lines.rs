@@ -9,11 +9,11 @@
 
 use std::ffi::OsString;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fs_err as fs;
+use crate::disk_calls as fs;
 
 use crate::disk_space::{DiskSpace, Purpose, is_out_of_space};
 
@@ -140,9 +140,8 @@ impl Lines {
 }
 
 fn opened(path: &Path) -> io::Result<fs::File> {
-    let mut options = std::fs::OpenOptions::new();
-    options.create(true).append(true).read(true).mode(0o600);
-    let file = fs::OpenOptions::from_options(options).open(path)?;
+    let mut options = fs::OpenOptions::new();
+    let file = options.create(true).append(true).read(true).mode(0o600).open(path)?;
     // A file that existed before may have another mode.
     file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
     Ok(file)

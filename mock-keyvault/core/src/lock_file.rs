@@ -3,10 +3,9 @@
 //! Called by both services before they read any other file of their folder.
 
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use fs_err as fs;
+use crate::disk_calls as fs;
 
 /// The held lock. Dropping it releases the lock at once.
 #[derive(Debug)]
@@ -24,9 +23,9 @@ pub enum LockError {
 impl LockFile {
     /// Acquires the lock, and creates a missing file with access only for the owner. Does not wait.
     pub fn acquire(path: &Path) -> Result<Self, LockError> {
-        let mut options = std::fs::OpenOptions::new();
+        let mut options = fs::OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut file = fs::OpenOptions::from_options(options).open(path).map_err(LockError::Io)?;
+        let mut file = options.open(path).map_err(LockError::Io)?;
         match file.file().try_lock() {
             Ok(()) => Ok(Self(file)),
             Err(std::fs::TryLockError::WouldBlock) => {

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fs_err as fs;
+use azure_emulator_core::disk_calls as fs;
 use zeroize::Zeroizing;
 
 use super::error::{FORMAT_VERSION, StoreError};

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 use zeroize::Zeroizing;
 
-use super::damage::{TRIES, after_failure};
+use super::damage::{TRIES, after_failure, damage_of};
 use crate::keys::{KeyLease, LeaseEnded, RenewalWait};
 use crate::registry::Parts;
 use crate::registry::blocking::blocking;
 use crate::registry::error::Error;
 use crate::registry::object_name::ObjectName;
-use crate::store::{ObjectReader, ObjectRow};
+use crate::store::{Damage, ObjectReader, ObjectRow};
 use sealed_envelope::{Binding, Header, OpenError, Opener, ReadRange};
 
 /// A reader whose trailer is authenticated, and the lease to read under.
@@ -32,9 +32,11 @@ pub(in crate::registry) async fn open(
     object: &ObjectName,
     mut row: ObjectRow,
 ) -> Result<OpenObject, Error> {
+    let mut has_failed = false;
     for _ in 0..TRIES {
         match open_row(parts, object, row.clone()).await {
             Ok(opened) => return Ok(opened),
+            Err(error) if may_pass(&error) && !has_failed => has_failed = true,
             Err(error) => row = after_failure(parts, object, &row, error).await?,
         }
     }
@@ -72,17 +74,27 @@ async fn open_row(
     .await
 }
 
+/// Whether the next try may succeed: the device can fail once. Only a second failure makes the content count as missing.
+fn may_pass(error: &Error) -> bool {
+    damage_of(error) == Some(Damage::Unreadable)
+}
+
 /// The whole of a small object, such as a manifest.
 pub(in crate::registry) async fn read_all(
     parts: &Arc<Parts>,
     object: &ObjectName,
     mut row: ObjectRow,
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let mut has_failed = false;
     for _ in 0..TRIES {
         let opened = open(parts, object, row).await?;
         let opened_from = opened.row.clone();
         match read_opened(opened).await {
             Ok(all) => return Ok(all),
+            Err(error) if may_pass(&error) && !has_failed => {
+                has_failed = true;
+                row = opened_from;
+            }
             Err(error) => row = after_failure(parts, object, &opened_from, error).await?,
         }
     }

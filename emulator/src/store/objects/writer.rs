@@ -34,8 +34,7 @@ impl ObjectWriter {
         Self(Box::new(object))
     }
 
-    /// Makes `finish` shorter, if the engine can sync early. It is a hint: its success is not needed, and
-    /// `finish` reports earlier errors.
+    /// Makes `finish` shorter, if the engine can sync early. If that fails, `finish` fails.
     pub fn early_sync(&self) -> io::Result<Option<EarlySync>> {
         self.0.early_sync()
     }

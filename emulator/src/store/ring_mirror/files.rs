@@ -3,9 +3,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use azure_emulator_core::disk_calls as fs;
 use azure_emulator_core::disk_space::Purpose;
 use azure_emulator_core::durable::{Durability, sync_dir};
-use fs_err as fs;
 
 use super::format::RingMirror;
 use crate::names::RegistryName;

@@ -4,11 +4,10 @@
 //! content means nothing, and it is not synced: after a power cut its length is that in the file system.
 
 use std::io::{self, Write as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 
-use fs_err as fs;
-use rustix::fs::FallocateFlags;
+use crate::disk_calls as fs;
 use rustix::io::Errno;
 
 use crate::random;
@@ -98,9 +97,8 @@ impl Reserve {
     }
 
     fn open_file(&mut self, make: bool) -> io::Result<()> {
-        let mut options = std::fs::OpenOptions::new();
-        options.read(true).write(true).create(make).mode(0o600);
-        let file = fs::OpenOptions::from_options(options).open(&self.path)?;
+        let mut options = fs::OpenOptions::new();
+        let file = options.read(true).write(true).create(make).mode(0o600).open(&self.path)?;
         file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
         let found = file.metadata()?;
         let (len, allocated) = (found.len(), found.blocks().saturating_mul(BLOCK));
@@ -117,7 +115,7 @@ impl Reserve {
 /// Allocates the blocks from `from` on. If the file system does not support that, random bytes are written, which cannot be
 /// compressed.
 fn allocate(mut file: &fs::File, from: u64, bytes: u64) -> io::Result<()> {
-    match rustix::fs::fallocate(file.file(), FallocateFlags::empty(), from, bytes) {
+    match fs::fallocate(file, from, bytes) {
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => (),
         done => return Ok(done?),
     }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use fs_err as fs;
+use crate::disk_calls as fs;
 
 use super::error::FormatError;
 use super::key::RowsKey;

@@ -7,7 +7,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-use fs_err as fs;
+use crate::disk_calls as fs;
 
 use super::checkpoint::{CheckpointWriter, Row};
 use super::durability::Durability;
@@ -167,7 +167,7 @@ impl Engine {
     /// Syncs the files whose content is attached to records: they were not synced themselves, and the segments will be removed.
     fn sync_files(&self) -> io::Result<()> {
         match self.durability {
-            Durability::Full => Ok(rustix::fs::syncfs(fs::File::open(self.folder())?)?),
+            Durability::Full => fs::syncfs(&fs::File::open(self.folder())?),
             Durability::Relaxed => Ok(()),
         }
     }

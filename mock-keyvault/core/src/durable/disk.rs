@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use fs_err as fs;
+use crate::disk_calls as fs;
 
 /// Waits until the content of a file is on the disk.
 pub(super) fn sync(file: &fs::File) -> io::Result<()> {
@@ -33,7 +33,7 @@ pub(super) mod simulated {
     use std::io;
     use std::path::{Path, PathBuf};
 
-    use fs_err as fs;
+    use crate::disk_calls as fs;
 
     /// The content of files when they were last synced.
     type Synced = BTreeMap<PathBuf, Vec<u8>>;

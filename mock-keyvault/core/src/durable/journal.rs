@@ -8,8 +8,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use fs_err as fs;
-use fs_err::os::unix::fs::FileExt;
+use crate::disk_calls as fs;
 
 use super::disk;
 use super::draft::Draft;
@@ -87,7 +86,8 @@ impl Journal {
     ) -> io::Result<Self> {
         let appended = Mutex::new(Appended { position, files: Vec::new(), named: false });
         let synced = AtomicU64::new(if is_synced { position.generation } else { 0 });
-        let (boot_id, spare, head_is_synced) = (boot_id()?, Mutex::default(), Mutex::default());
+        let (boot_id, spare, head_is_synced) =
+            (fs::boot_id(layout.root())?, Mutex::default(), Mutex::default());
         let journal = Self {
             layout,
             key,
@@ -259,13 +259,6 @@ impl Journal {
     fn appended(&self) -> MutexGuard<'_, Appended> {
         self.appended.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The boot id of the system, which changes when the machine is started again.
-pub(super) fn boot_id() -> io::Result<[u8; 16]> {
-    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
-    let id: uuid::Uuid = text.trim().parse().map_err(io::Error::other)?;
-    Ok(*id.as_bytes())
 }
 
 fn note(files: &mut Vec<Arc<fs::File>>, file: &Arc<fs::File>) {

@@ -3,8 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
-use fs_err::os::unix::fs::OpenOptionsExt;
+use crate::disk_calls as fs;
 
 use super::checkpoint::{checkpoint_name, parse_checkpoint_name};
 use super::durability::Durability;
@@ -158,15 +157,12 @@ pub(super) fn make_segment(path: &Path, len: u64, durability: Durability) -> io:
     let mut file = create_private(path)?;
     let made = match durability {
         Durability::Full => write_zeros(&mut file, len).and_then(|()| file.sync_data()),
-        Durability::Relaxed => {
-            let flags = rustix::fs::FallocateFlags::empty();
-            match rustix::fs::fallocate(file.file(), flags, 0, len) {
-                Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
-                    write_zeros(&mut file, len)
-                }
-                allocated => allocated.map_err(io::Error::from),
+        Durability::Relaxed => match fs::fallocate(&file, 0, len) {
+            Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
+                write_zeros(&mut file, len)
             }
-        }
+            allocated => allocated.map_err(io::Error::from),
+        },
     };
     made.map(|()| file)
 }

@@ -7,11 +7,10 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
-use fs_err as fs;
+use crate::disk_calls as fs;
 
 use super::error::{FormatError, FrameDamage};
 use super::head::Head;
-use super::journal::boot_id;
 use super::key::RowsKey;
 use super::layout::Layout;
 use super::position::Position;
@@ -61,7 +60,7 @@ impl JournalState {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
             _ => return Ok(None),
         };
-        let ((head, inode), boot_id) = (read_head(layout, key)?, boot_id()?);
+        let ((head, inode), boot_id) = (read_head(layout, key)?, fs::boot_id(layout.root())?);
         let from = first_needed(layout, &segments, index, head)?;
         let segments = segments.split_off(from);
         let wanted: Vec<Position> =

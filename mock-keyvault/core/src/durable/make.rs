@@ -4,12 +4,11 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use fs_err as fs;
-use fs_err::os::unix::fs::FileExt;
+use crate::disk_calls as fs;
 
 use super::durability::Durability;
 use super::head::Head;
-use super::journal::{FIRST_SEGMENT_LEN, boot_id};
+use super::journal::FIRST_SEGMENT_LEN;
 use super::layout::{Layout, create_private, make_segment};
 use super::options::OpenOptions;
 use super::outcome::OpenError;
@@ -35,7 +34,7 @@ pub(super) fn make_journal(
     let segment = make_segment(&path, FIRST_SEGMENT_LEN, options.durability)?;
     segment.write_all_at(&SegmentHeader { before: position }.encode(&options.key), 0)?;
     let head = create_private(&layout.head())?;
-    let (durability, boot_id) = (options.durability, boot_id()?);
+    let (durability, boot_id) = (options.durability, fs::boot_id(options.folder)?);
     let inode = head.metadata()?.ino();
     let frame = Head { position, durability, clean: false, boot_id, inode };
     head.write_all_at(&frame.encode(&options.key), 0)?;

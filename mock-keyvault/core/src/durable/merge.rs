@@ -7,8 +7,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
-use fs_err::os::unix::fs::FileExt;
+use crate::disk_calls as fs;
 
 use super::checkpoint::{CheckpointReader, CheckpointWriter, Row};
 use super::error::{FormatError, FrameDamage};

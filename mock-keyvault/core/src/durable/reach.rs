@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
+use crate::disk_calls as fs;
 
 use super::error::{FormatError, FrameDamage};
 use super::journal::BLOCK_LEN;

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use fs_err as fs;
+use crate::disk_calls as fs;
 
 use super::changes::Changes;
 use super::checkpoint::Row;

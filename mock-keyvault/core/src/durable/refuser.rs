@@ -7,8 +7,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use crate::disk_calls as fs;
 
 use super::index::{guarded, open_sled};
 use super::removal::remove;
@@ -89,7 +88,7 @@ fn is_refuser(folder: &Path) -> bool {
 
 /// Replaces `at` by `new`. The old content of `at` is then in `new` or in `kept`.
 fn exchange(new: &Path, at: &Path, kept: &Path) -> io::Result<()> {
-    if renameat_with(CWD, new, CWD, at, RenameFlags::EXCHANGE).is_err() {
+    if fs::exchange(new, at).is_err() {
         // Some file systems cannot exchange two folders in one step.
         fs::rename(at, kept)?;
         fs::rename(new, at)?;

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use fs_err as fs;
+use crate::disk_calls as fs;
 
 /// Removes a folder, if it exists.
 pub(super) fn remove(folder: &Path) -> io::Result<()> {

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use fs_err as fs;
+use crate::disk_calls as fs;
 
 use super::error::{FormatError, FrameDamage};
 use super::frame;

@@ -8,8 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-use fs_err as fs;
-use fs_err::os::unix::fs::FileExt;
+use crate::disk_calls as fs;
 
 use super::attachments::each_op;
 use super::disk;

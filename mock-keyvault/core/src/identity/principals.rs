@@ -10,7 +10,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use fs_err as fs;
+use crate::disk_calls as fs;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 

@@ -178,16 +178,20 @@ impl Content {
 }
 
 impl Content {
-    /// The error for a failed request for an upload: that there is no such upload, if a reset removed it meanwhile.
+    /// The error for a failed request for an upload: that there is no such upload, if a reset removed it meanwhile. If the rows
+    /// could not be stored, a missing upload proves nothing.
     pub(super) async fn upload_error(&self, id: UploadId, error: Error) -> Error {
         if !matches!(error, Error::Internal(_)) {
             return error;
         }
         self.0.gate.pass().await;
         let parts = Arc::clone(&self.0);
-        let found = blocking(move || Ok::<_, Error>(parts.store.upload(&parts.name, id)?));
-        match found.await {
-            Ok(None) => Error::UploadUnknown(id),
+        let is_gone = blocking(move || {
+            let store = &parts.store;
+            Ok::<_, Error>(!store.is_outcome_unknown() && store.upload(&parts.name, id)?.is_none())
+        });
+        match is_gone.await {
+            Ok(true) => Error::UploadUnknown(id),
             _ => error,
         }
     }

@@ -10,9 +10,8 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 use std::path::Path;
 
+use azure_emulator_core::disk_calls as fs;
 use azure_emulator_core::durable::op::Op;
-use fs_err as fs;
-use fs_err::os::unix::fs::FileExt;
 
 use crate::store::disk::{create_private, remove_if_there};
 use crate::store::file_id::FileId;

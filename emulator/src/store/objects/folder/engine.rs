@@ -5,8 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use azure_emulator_core::disk_calls as fs;
 use azure_emulator_core::durable::Durability;
-use fs_err as fs;
 
 use super::reader::FileReader;
 use super::writer::{AfterDrop, FileWriter};

@@ -5,8 +5,8 @@
 use std::io;
 use std::path::Path;
 
+use azure_emulator_core::disk_calls as fs;
 use azure_emulator_core::durable::{Durability, sync_dir};
-use fs_err as fs;
 
 use super::engine::FolderObjects;
 use crate::store::disk::{make_dir, remove_if_there};

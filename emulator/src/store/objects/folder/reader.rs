@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use azure_emulator_core::disk_calls as fs;
+
 use crate::store::objects::ObjectReader;
 use crate::store::objects::reader::ReadObject;
 
@@ -15,7 +17,7 @@ pub(super) struct FileReader(File);
 
 impl FileReader {
     pub(super) fn open(path: &Path) -> io::Result<ObjectReader> {
-        Ok(ObjectReader::new(Self(File::open(path)?)))
+        Ok(ObjectReader::new(Self(fs::open_without_path(path)?)))
     }
 }
 

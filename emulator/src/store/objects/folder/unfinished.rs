@@ -2,7 +2,7 @@
 
 use std::io::{self, Seek as _, SeekFrom};
 
-use fs_err as fs;
+use azure_emulator_core::disk_calls as fs;
 
 use super::engine::FolderObjects;
 use super::reader::FileReader;

@@ -2,9 +2,11 @@
 
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use azure_emulator_core::disk_calls as fs;
 use azure_emulator_core::durable::{Durability, sync_dir};
-use fs_err as fs;
 
 use super::carried;
 use crate::store::disk::{create_private, not_found, remove_if_there};
@@ -37,6 +39,9 @@ pub(super) struct FileWriter {
     shard: PathBuf,
     durability: Durability,
     after_drop: AfterDrop,
+    /// Whether a sync has failed. Then it is unknown which bytes the disk has, and a later sync may succeed nevertheless: the
+    /// system reports such an error only once to all handles of an open file. So the file is removed, and not continued.
+    sync_failed: Arc<AtomicBool>,
 }
 
 impl FileWriter {
@@ -65,7 +70,18 @@ impl FileWriter {
     ) -> ObjectWriter {
         let from = file.path().to_owned();
         let (to, shard) = (layout.file(id), layout.shard(id));
-        ObjectWriter::new(Self { id, file, from, to, shard, durability, after_drop })
+        let sync_failed = Arc::default();
+        ObjectWriter::new(Self { id, file, from, to, shard, durability, after_drop, sync_failed })
+    }
+
+    /// Waits until the content is on the disk. Fails also if an early sync has failed.
+    fn sync(&self) -> io::Result<()> {
+        self.file.sync_data().inspect_err(|_| self.sync_failed.store(true, Ordering::Relaxed))?;
+        if self.sync_failed.load(Ordering::Relaxed) {
+            let words = "the disk reported an error while the content was written: send it again";
+            return Err(io::Error::other(words));
+        }
+        Ok(())
     }
 
     /// Undoes the rename.
@@ -89,7 +105,13 @@ impl FileWriter {
 impl WriteObject for FileWriter {
     fn early_sync(&self) -> io::Result<Option<EarlySync>> {
         let file = self.file.try_clone()?;
-        Ok(Some(EarlySync::new(move || drop(file.sync_data()))))
+        let failed = Arc::clone(&self.sync_failed);
+        Ok(Some(EarlySync::new(move || {
+            if let Err(error) = file.sync_data() {
+                tracing::warn!(%error, "cannot sync the content of an upload, which is refused");
+                failed.store(true, Ordering::Relaxed);
+            }
+        })))
     }
 
     /// A large file is synced first, and its folder afterwards.
@@ -97,7 +119,7 @@ impl WriteObject for FileWriter {
         let carried = carried::content(&self.file)?;
         let syncs = self.durability == Durability::Full && carried.is_none();
         if syncs {
-            self.file.sync_data()?;
+            self.sync()?;
         }
         fs::rename(&self.from, &self.to).map_err(|error| not_found(error, self.id))?;
         // From here on, only the returned value undoes the rename.
@@ -129,9 +151,12 @@ impl Write for FileWriter {
 
 impl Drop for FileWriter {
     fn drop(&mut self) {
-        if self.after_drop == AfterDrop::Removed
-            && let Err(error) = remove_if_there(&self.from)
-        {
+        let is_removed = match self.after_drop {
+            AfterDrop::Removed => true,
+            AfterDrop::Unfinished => self.sync_failed.load(Ordering::Relaxed),
+            AfterDrop::Nothing => false,
+        };
+        if is_removed && let Err(error) = remove_if_there(&self.from) {
             tracing::warn!(file.id = %self.id, %error, "a temporary file could not be removed");
         }
     }
@@ -159,6 +184,7 @@ mod tests {
             shard: folder.path().join("missing"),
             durability: Durability::Full,
             after_drop,
+            sync_failed: Arc::default(),
         };
 
         assert!(Box::new(writer).finish().is_err());

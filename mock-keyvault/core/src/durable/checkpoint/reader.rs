@@ -3,7 +3,7 @@
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
+use crate::disk_calls as fs;
 
 use super::super::bytes::Fields;
 use super::super::error::{FormatError, FrameDamage};

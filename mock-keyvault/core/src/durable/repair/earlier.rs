@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
+use crate::disk_calls as fs;
 use serde::{Deserialize, Serialize};
 
 use super::super::layout::LOST_FILE;

@@ -3,7 +3,7 @@
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
+use crate::disk_calls as fs;
 
 use super::super::checkpoint::{CheckpointReader, parse_checkpoint_name};
 use super::super::error::{FormatError, FrameDamage};

@@ -7,7 +7,7 @@ use std::ffi::OsStr;
 use std::io::{self, BufWriter};
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
+use crate::disk_calls as fs;
 
 use super::super::checkpoint::{CheckpointWriter, Row};
 use super::super::index::Index;

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use fs_err as fs;
+use crate::disk_calls as fs;
 
 use super::super::error::FormatError;
 use super::super::key::RowsKey;

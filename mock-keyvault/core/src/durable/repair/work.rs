@@ -16,8 +16,9 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use fs_err as fs;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use crate::disk_calls as fs;
+
+use rustix::io::Errno;
 
 use super::super::key::RowsKey;
 use super::super::layout::LOST_FILE;
@@ -122,13 +123,13 @@ impl WorkFolder {
         let aside = self.note(epoch, aside, lost)?;
         let (new, old) = (self.journal(), self.root.join(JOURNAL));
         if old.try_exists()? {
-            match renameat_with(CWD, &new, CWD, &old, RenameFlags::EXCHANGE) {
+            match fs::exchange(&new, &old) {
                 Ok(()) => (),
-                Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+                Err(error) if is_unsupported(&error) => {
                     fs::rename(&old, self.path.join(OLD))?;
                     fs::rename(&new, &old)?;
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
         } else {
             fs::rename(&new, &old)?;
@@ -198,6 +199,11 @@ impl WorkFolder {
         }
         Ok(unused)
     }
+}
+
+/// Whether the file system cannot exchange two folders.
+fn is_unsupported(error: &io::Error) -> bool {
+    matches!(Errno::from_io_error(error), Some(Errno::INVAL | Errno::NOSYS))
 }
 
 /// Creates a folder that only the owner can read.

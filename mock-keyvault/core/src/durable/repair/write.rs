@@ -4,8 +4,7 @@ use std::io::{self, BufWriter};
 use std::iter::Peekable;
 use std::path::Path;
 
-use fs_err as fs;
-use fs_err::os::unix::fs::OpenOptionsExt as _;
+use crate::disk_calls as fs;
 
 use super::super::checkpoint::{CheckpointReader, CheckpointWriter, Row, checkpoint_name};
 use super::super::durability::Durability;
@@ -77,9 +76,7 @@ impl Survey {
 /// Writes the head of a journal that is synced and has no writer.
 fn write_head(key: &RowsKey, position: Position, path: &Path) -> io::Result<()> {
     let mut file = private(path)?;
-    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id")?.replace('-', "");
-    let mut boot_id = [0; 16];
-    hex::decode_to_slice(text.trim(), &mut boot_id).map_err(io::Error::other)?;
+    let boot_id = fs::boot_id(path)?;
     let inode = std::os::unix::fs::MetadataExt::ino(&file.metadata()?);
     let head = Head { position, durability: Durability::Full, clean: true, boot_id, inode };
     io::Write::write_all(&mut file, &head.encode(key))?;

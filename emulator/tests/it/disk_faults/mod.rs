@@ -1,0 +1,48 @@
+//! Faults of the disk: ten stories of a client, in which one call on the disk fails, or the process or the machine ends.
+//!
+//! `calls.rs` tries faults at single calls. `power.rs` records the calls of a story, and loses a part of the writes that were not synced.
+//! Stories, facts and judge are the same for both. The calls of sled are not seen here: `power.rs` damages its files
+//! instead, because a start rebuilds them. The tests try a sample; `scripts/torture-disk` tries everything:
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `SEALYARD_TEST_FAULTS` | how many faults of each story to try, or `all` |
+//! | `SEALYARD_TEST_STATES` | how many states after a power cut to try for each story |
+//! | `SEALYARD_TEST_SEED` | the first seed of these states |
+//! | `SEALYARD_TEST_STORIES` | the names of the stories to try |
+//! | `SEALYARD_TEST_ONLY` | `STORY:NUMBER`: try only this fault, or the state of this seed |
+
+mod calls;
+mod disk;
+mod facts;
+mod judge;
+mod play;
+mod power;
+mod steps;
+mod stories;
+
+/// The value of a variable that chooses what to try.
+fn chosen(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The number of tries for each story: all, or at most so many.
+fn wanted(name: &str, usual: usize) -> usize {
+    match chosen(name).as_deref() {
+        None => usual,
+        Some("all") => usize::MAX,
+        Some(number) => number.parse().unwrap_or_else(|_| panic!("{name} is a number or `all`")),
+    }
+}
+
+/// The only try, if the user has chosen one; `None` in it if this is another story.
+fn only(story: &str) -> Option<Option<usize>> {
+    if let Some(stories) = chosen("SEALYARD_TEST_STORIES")
+        && !stories.split(',').any(|name| name == story)
+    {
+        return Some(None);
+    }
+    let chosen = chosen("SEALYARD_TEST_ONLY")?;
+    let (name, number) = chosen.split_once(':').expect("SEALYARD_TEST_ONLY is STORY:NUMBER");
+    Some((name == story).then(|| number.parse().expect("SEALYARD_TEST_ONLY ends with a number")))
+}
