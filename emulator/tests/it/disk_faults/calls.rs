@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::judge::judge;
 use super::play::{Place, Played, Watched, play, repair};
 use super::stories::{Begins, Story, story};
-use super::{only, wanted};
+use super::{Choice, choice, wanted};
 
 /// How many faults of each story the test command tries.
 const SAMPLE: usize = 8;
@@ -60,10 +60,10 @@ async fn try_fault(story: &Story, fault: &Fault) -> (Played, bool) {
 
 /// Tries the faults of a story.
 async fn survives(name: &'static str) {
-    let only = match only(name) {
-        Some(None) => return,
-        Some(only) => only,
-        None => None,
+    let only = match choice(name) {
+        Choice::Usual => None,
+        Choice::Only(number) => Some(number),
+        Choice::Nothing => return,
     };
     let story = story(name);
     let place = Place::new(&story).await;
@@ -81,21 +81,18 @@ async fn survives(name: &'static str) {
     let (mut wrong, mut missed, mut words) = (Vec::new(), 0, BTreeSet::new());
     for number in &numbers {
         let fault = &faults[*number];
-        let tried = try_fault(&story, fault);
+        let tried = Box::pin(try_fault(&story, fault));
         let limit = std::time::Duration::from_mins(2);
-        match tokio::time::timeout(limit, tried).await {
-            Ok((played, reached)) => {
-                missed += usize::from(!reached);
-                words.extend(played.refusals);
-                for fault in played.faults {
-                    wrong.push(format!("{name}:{number} {:?}: {fault}", faults[*number]));
-                    eprintln!("WRONG {}", wrong[wrong.len() - 1]);
-                }
-            }
-            Err(_) => {
-                wrong.push(format!("{name}:{number} {fault:?}: hangs"));
-                eprintln!("WRONG {}", wrong[wrong.len() - 1]);
-            }
+        let found = if let Ok((played, reached)) = tokio::time::timeout(limit, tried).await {
+            missed += usize::from(!reached);
+            words.extend(played.refusals);
+            played.faults
+        } else {
+            vec!["hangs".to_owned()]
+        };
+        for words in found {
+            wrong.push(format!("{name}:{number} {fault:?}: {words}"));
+            eprintln!("WRONG {}", wrong[wrong.len() - 1]);
         }
     }
     for words in words {

@@ -329,6 +329,9 @@ impl Node {
     }
 }
 
+/// The files of a folder with their content.
+type Files = Vec<(PathBuf, Vec<u8>)>;
+
 #[test]
 fn a_power_cut_keeps_what_was_synced_and_may_lose_the_rest() {
     let root = Path::new("/d/data");
@@ -355,10 +358,9 @@ fn a_power_cut_keeps_what_was_synced_and_may_lose_the_rest() {
         seen.insert(files.collect::<Vec<_>>());
     }
 
-    let first =
-        |files: &Vec<(PathBuf, Vec<u8>)>| files[0].0 == at("b") && files[0].1.starts_with(b"first");
+    let first = |files: &Files| files[0].0 == at("b") && files[0].1.starts_with(b"first");
     assert!(seen.iter().all(first), "{seen:?}");
-    let has = |is: &dyn Fn(&Vec<(PathBuf, Vec<u8>)>) -> bool| seen.iter().any(is);
+    let has = |is: &dyn Fn(&Files) -> bool| seen.iter().any(is);
     assert!(has(&|files| files[0].1 == b"first") && has(&|files| files[0].1 == b"firstsecond"));
     assert!(has(&|files| files.len() == 1) && has(&|files| files.len() == 2));
 }

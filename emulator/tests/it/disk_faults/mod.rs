@@ -11,6 +11,10 @@
 //! | `SEALYARD_TEST_SEED` | the first seed of these states |
 //! | `SEALYARD_TEST_STORIES` | the names of the stories to try |
 //! | `SEALYARD_TEST_ONLY` | `STORY:NUMBER`: try only this fault, or the state of this seed |
+#![expect(
+    clippy::print_stderr,
+    reason = "a long run shows each fault at once, and its figures at the end"
+)]
 
 mod calls;
 mod disk;
@@ -35,14 +39,28 @@ fn wanted(name: &str, usual: usize) -> usize {
     }
 }
 
-/// The only try, if the user has chosen one; `None` in it if this is another story.
-fn only(story: &str) -> Option<Option<usize>> {
+/// What the user has chosen of a story.
+#[derive(Clone, Copy, Debug)]
+enum Choice {
+    /// As many tries as the test does by itself.
+    Usual,
+    /// Only this try.
+    Only(usize),
+    /// Nothing, because other stories are chosen.
+    Nothing,
+}
+
+/// What the user has chosen of this story.
+fn choice(story: &str) -> Choice {
     if let Some(stories) = chosen("SEALYARD_TEST_STORIES")
         && !stories.split(',').any(|name| name == story)
     {
-        return Some(None);
+        return Choice::Nothing;
     }
-    let chosen = chosen("SEALYARD_TEST_ONLY")?;
+    let Some(chosen) = chosen("SEALYARD_TEST_ONLY") else { return Choice::Usual };
     let (name, number) = chosen.split_once(':').expect("SEALYARD_TEST_ONLY is STORY:NUMBER");
-    Some((name == story).then(|| number.parse().expect("SEALYARD_TEST_ONLY ends with a number")))
+    if name != story {
+        return Choice::Nothing;
+    }
+    Choice::Only(number.parse().expect("SEALYARD_TEST_ONLY ends with a number"))
 }

@@ -16,7 +16,7 @@ use super::facts::Facts;
 use super::judge::judge;
 use super::play::{Place, record, repair};
 use super::stories::{Begins, NAMES, Story, copy_folder, story};
-use super::{chosen, only, wanted};
+use super::{Choice, choice, chosen, wanted};
 use crate::support::content::paths;
 
 /// How many states of each story the test command tries.
@@ -219,10 +219,10 @@ pub(super) fn keep_base(place: &Place, story: &Story) -> Option<PathBuf> {
 }
 
 async fn survives(name: &'static str) {
-    let only = match only(name) {
-        Some(None) => return,
-        Some(only) => only,
-        None => None,
+    let only = match choice(name) {
+        Choice::Usual => None,
+        Choice::Only(number) => Some(number),
+        Choice::Nothing => return,
     };
     let recorded = Recorded::of(name, |_| ()).await;
     let first: u64 = chosen("SEALYARD_TEST_SEED").map_or(1, |seed| seed.parse().unwrap());
@@ -240,28 +240,28 @@ async fn survives(name: &'static str) {
 #[tokio::test]
 async fn acknowledged_changes_survive_a_power_cut_at_any_moment_of_a_start_or_a_repair() {
     for name in ["first-start", "start", "repair"] {
-        survives(name).await;
+        Box::pin(survives(name)).await;
     }
 }
 
 #[tokio::test]
 async fn acknowledged_changes_survive_a_power_cut_at_any_moment_of_a_push() {
     for name in ["push", "chunked-push", "tag"] {
-        survives(name).await;
+        Box::pin(survives(name)).await;
     }
 }
 
 #[tokio::test]
 async fn acknowledged_changes_survive_a_power_cut_at_any_moment_of_a_deletion_or_collection() {
     for name in ["delete", "collect"] {
-        survives(name).await;
+        Box::pin(survives(name)).await;
     }
 }
 
 #[tokio::test]
 async fn acknowledged_changes_survive_a_power_cut_at_any_moment_of_a_change_of_keys_or_a_reset() {
     for name in ["rotate", "create-registry", "reset"] {
-        survives(name).await;
+        Box::pin(survives(name)).await;
     }
 }
 
@@ -284,10 +284,10 @@ async fn is_noticed(name: &'static str, is_left_out: fn(&str) -> bool) -> bool {
 
 #[tokio::test]
 async fn the_model_notices_a_journal_that_is_not_synced() {
-    assert!(is_noticed("tag", |class| class == "journal/N.segment").await);
+    assert!(Box::pin(is_noticed("tag", |class| class == "journal/N.segment")).await);
 }
 
 #[tokio::test]
 async fn the_model_notices_a_large_file_that_is_not_synced() {
-    assert!(is_noticed("push", |class| class.starts_with("uploads/")).await);
+    assert!(Box::pin(is_noticed("push", |class| class.starts_with("uploads/"))).await);
 }

@@ -12,7 +12,6 @@ use crate::support::{Client, content};
 /// A story.
 #[derive(Debug)]
 pub(super) struct Story {
-    pub(super) name: &'static str,
     pub(super) begins: Begins,
     pub(super) steps: Vec<Step>,
 }
@@ -146,7 +145,7 @@ pub(super) fn story(name: &'static str) -> Story {
         }
         other => panic!("there is no story {other}"),
     };
-    Story { name, begins, steps }
+    Story { begins, steps }
 }
 
 /// The folder before a story, and the facts about it.

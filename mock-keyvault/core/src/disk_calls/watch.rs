@@ -259,7 +259,7 @@ impl Inner {
         &self,
         file: &fs_err::File,
         bytes: &[u8],
-        make: &mut dyn FnMut(&[u8]) -> io::Result<(u64, usize)>,
+        make: &mut WriteCall<'_>,
     ) -> io::Result<usize> {
         let now = current_path(file);
         let (outcome, _) = self.enter(Kind::Write, &now);
@@ -304,6 +304,9 @@ fn event(path: &Path, change: Change<'_>, began: usize) -> Option<Event> {
         Change::MakeDir => Event::MakeDir(path),
     })
 }
+
+/// Writes bytes, and returns the offset and the number of those that were written.
+type WriteCall<'a> = dyn FnMut(&[u8]) -> io::Result<(u64, usize)> + 'a;
 
 /// The name that an open file has now: it may have been renamed since it was opened.
 pub(super) fn current_path(file: &fs_err::File) -> PathBuf {
