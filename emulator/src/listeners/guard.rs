@@ -106,7 +106,7 @@ impl Guard {
     }
 
     fn admits(&self, request: &Request) -> Result<(), GuardRefusal> {
-        self.refuse_foreign_pages(request.headers())?;
+        self.refuse_foreign_pages(request)?;
         if let Some(secrets) = &self.0.secrets {
             if !secrets.is_bearer(request.headers()) {
                 return Err(GuardRefusal::new(
@@ -132,8 +132,10 @@ impl Guard {
 
     /// A browser sends the site of a page in `Origin` with every request that can change something, and with every request
     /// that reads from another site, unless the page may not see the answer. With each request, it compares the sites in
-    /// `Sec-Fetch-Site`; `none` means that the user requested it, such as in the address bar.
-    fn refuse_foreign_pages(&self, headers: &HeaderMap) -> Result<(), GuardRefusal> {
+    /// `Sec-Fetch-Site`; `none` means that the user requested it, such as in the address bar. A link of another page may lead here
+    /// (a navigation of the whole page, in the terms of Fetch Metadata): that page does not see the answer.
+    fn refuse_foreign_pages(&self, request: &Request) -> Result<(), GuardRefusal> {
+        let headers = request.headers();
         let is_ours = |origin: &HeaderValue| {
             let origin = Url::parse(origin.to_str().ok()?).ok()?;
             let authority = origin.port().map_or_else(
@@ -145,8 +147,13 @@ impl Guard {
         };
         let of_origin =
             headers.get(header::ORIGIN).is_some_and(|origin| is_ours(origin) != Some(true));
+        let has = |name: &str, value: &str| headers.get(name).is_some_and(|found| found == value);
+        let is_link = (request.method() == Method::GET || request.method() == Method::HEAD)
+            && has("sec-fetch-mode", "navigate")
+            && has("sec-fetch-dest", "document");
         let mut fetched = headers.get_all(SEC_FETCH_SITE).iter();
-        if of_origin || fetched.any(|site| site != "same-origin" && site != "none") {
+        let is_foreign = fetched.any(|site| site != "same-origin" && site != "none") && !is_link;
+        if of_origin || is_foreign {
             return Err(GuardRefusal::new(
                 StatusCode::FORBIDDEN,
                 "ForeignOrigin",
@@ -217,7 +224,7 @@ async fn public<R>(State(guard): State<Guard>, request: Request, next: Next) -> 
 where
     R: From<GuardRefusal> + IntoResponse,
 {
-    match guard.refuse_foreign_pages(request.headers()) {
+    match guard.refuse_foreign_pages(&request) {
         Ok(()) => next.run(request).await,
         Err(refusal) => R::from(refusal).into_response(),
     }
@@ -226,7 +233,7 @@ where
 async fn content(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let names = |origin| guard.0.origins.iter().any(|named| named.value() == origin);
     let is_named = request.headers().get(header::ORIGIN).is_some_and(names);
-    if !is_named && guard.refuse_foreign_pages(request.headers()).is_err() {
+    if !is_named && guard.refuse_foreign_pages(&request).is_err() {
         return content_refusal(
             StatusCode::FORBIDDEN,
             "DENIED",

@@ -5,7 +5,7 @@ use std::io;
 use azure_emulator_core::disk_space::is_out_of_space;
 use azure_emulator_core::files::{Access, write_whole};
 use mock_keyvault::MockKeyVault;
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::client_env::{Identity, Shell, Variables, write_bundle};
@@ -16,7 +16,7 @@ use super::options::Options;
 use super::output::print_line;
 
 pub(super) async fn serve(options: &Options) -> Result<(), Failure> {
-    no_core_dumps();
+    set_limits();
     // For all files: those for other users get their mode explicitly.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     // Before the vault creates anything that it must clean up.
@@ -119,10 +119,15 @@ fn warn_of_full_disk(error: &io::Error) {
     tracing::warn!(%error, "the disk is full: cannot write a file for clients");
 }
 
-/// Turns off core dumps, which would hold private keys.
-fn no_core_dumps() {
+/// Turns off core dumps, which would hold private keys, and raises the limit of open files to the maximum.
+fn set_limits() {
     let none = Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = setrlimit(Resource::Core, none).map_err(io::Error::from) {
         tracing::warn!(%error, "cannot turn off core dumps");
+    }
+    let files = getrlimit(Resource::Nofile);
+    let most = Rlimit { current: files.maximum, maximum: files.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, most).map_err(io::Error::from) {
+        tracing::debug!(%error, "cannot raise the limit of open files");
     }
 }

@@ -20,7 +20,7 @@ const REBOUND: [&str; 9] = [
 ];
 
 /// Headers with which a browser marks a request of a page of another site.
-const FOREIGN: [&[(&str, &str)]; 7] = [
+const FOREIGN: [&[(&str, &str)]; 8] = [
     &[("origin", "https://evil.test")],
     &[("origin", "null")],
     &[("origin", "http://localhost:1")],
@@ -28,6 +28,12 @@ const FOREIGN: [&[(&str, &str)]; 7] = [
     &[("sec-fetch-site", "same-site")],
     &[("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")],
     &[("sec-fetch-site", "cross-site"), ("origin", "http://localhost")],
+    // A frame in another page.
+    &[
+        ("sec-fetch-site", "cross-site"),
+        ("sec-fetch-mode", "navigate"),
+        ("sec-fetch-dest", "iframe"),
+    ],
 ];
 
 /// The services that answer without a token, and so trust the machine.
@@ -158,6 +164,12 @@ async fn a_page_of_this_emulator_and_a_person_at_the_address_bar_are_served() {
 
     for headers in [
         vec![("sec-fetch-site", "none"), ("sec-fetch-mode", "navigate")],
+        // A link of another page.
+        vec![
+            ("sec-fetch-site", "cross-site"),
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+        ],
         vec![("sec-fetch-site", "same-origin")],
         vec![("origin", own.as_str()), ("sec-fetch-site", "same-origin")],
         vec![],

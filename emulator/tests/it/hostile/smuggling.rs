@@ -164,9 +164,11 @@ async fn requests_that_arrive_together_are_told_apart_and_an_ambiguous_one_among
 
     let regular = exchange(format!("{chunked}{with_length}{hidden}")).await;
     let attack = exchange(format!("{with_length}{ambiguous}{hidden}")).await;
+    let third = exchange(format!("{with_length}{with_length}{ambiguous}{hidden}")).await;
     let alone = exchange(format!("{ambiguous}{hidden}")).await;
 
     assert_eq!(statuses(&regular), ["202", "202", "404"], "{regular}");
     assert_eq!(statuses(&attack).len(), 2, "{attack}");
+    assert_eq!(statuses(&third).len(), 3, "{third}");
     assert_eq!(statuses(&alone), ["400"], "{alone}");
 }

@@ -103,11 +103,13 @@ impl Journal {
         Ok(journal)
     }
 
-    /// Syncs the head that [`Journal::new`] wrote, unless that was done. Records are appended only after it, since a power cut could
+    /// Writes and syncs the head, unless that was done. Records are appended only after it, since a power cut could
     /// otherwise leave the old head, which may say that the service stopped cleanly. A start does not wait for it.
     pub(super) fn sync_first_head(&self) -> io::Result<()> {
         let mut is_synced = self.head_is_synced.lock().unwrap_or_else(PoisonError::into_inner);
         if !*is_synced {
+            // After a sync that failed, Linux takes the file as written. So a second try writes it again.
+            self.write_head(self.appended().position, false)?;
             disk::sync(&self.head)?;
             *is_synced = true;
         }

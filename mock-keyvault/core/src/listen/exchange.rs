@@ -36,8 +36,7 @@ pub(super) struct Exchange {
     is_tunnel: AtomicBool,
     /// Whether the body of the request arrived too slowly.
     is_late: AtomicBool,
-    /// Whether the next head names a length, and the head after it.
-    named_lengths: Mutex<[NamedLength; 2]>,
+    next_head: Mutex<NextHead>,
     unread: Mutex<Unread>,
     left: Notify,
 }
@@ -52,6 +51,15 @@ pub(super) enum NamedLength {
     Unknown,
     /// It has one.
     Yes,
+}
+
+/// What is known of the next head.
+#[derive(Clone, Copy, Debug, Default)]
+struct NextHead {
+    /// Whether it names a length.
+    named: NamedLength,
+    /// Whether more heads may have arrived in the same piece, which were not searched.
+    may_follow: bool,
 }
 
 #[derive(Debug, Default)]
@@ -71,10 +79,9 @@ impl Exchange {
         let is_arriving = !body.is_end_stream();
         self.is_arriving.store(is_arriving, Ordering::Relaxed);
         let named = {
-            let mut lengths = lock(&self.named_lengths);
-            let [this, next] = *lengths;
-            *lengths = [next, NamedLength::No];
-            this
+            let mut next = lock(&self.next_head);
+            let named = if next.may_follow { NamedLength::Unknown } else { NamedLength::No };
+            std::mem::replace(&mut next.named, named)
         };
         if is_arriving {
             (Body::new(RequestBody::new(body, Arc::clone(self), pace)), named)
@@ -85,20 +92,19 @@ impl Exchange {
 
     /// Notes what bytes of the next head have.
     pub(super) fn read_head(&self, found: Found) {
-        let mut lengths = lock(&self.named_lengths);
+        let mut next = lock(&self.next_head);
         // A header that was found stays found.
         if found.names_length {
-            lengths[0] = NamedLength::Yes;
+            next.named = NamedLength::Yes;
         }
-        if found.has_more {
-            lengths[1] = NamedLength::Unknown;
-        }
+        next.may_follow = found.has_more;
     }
 
-    /// Notes that bytes of a body were read, perhaps together with the next head.
+    /// Notes that bytes of a body were read, perhaps together with the next heads.
     pub(super) fn read_body(&self) {
-        let mut lengths = lock(&self.named_lengths);
-        lengths[0] = lengths[0].max(NamedLength::Unknown);
+        let mut next = lock(&self.next_head);
+        next.named = next.named.max(NamedLength::Unknown);
+        next.may_follow = true;
     }
 
     /// How many request heads were complete.

@@ -4,8 +4,8 @@
 //! front of this one could have followed the second, so the bytes after the request could be an attack, and the connection
 //! must be closed (RFC 9112, section 6.1).
 
-/// The end of the line before the header, and its name. The end of a line is not part of a name.
-const NAME: &[u8] = b"\ncontent-length";
+/// The end of the line before the header, its name, and the colon, which follows the name at once (RFC 9112, section 5.1).
+const NAME: &[u8] = b"\ncontent-length:";
 
 /// The position in a head, which may arrive in pieces.
 #[derive(Debug, Default)]
@@ -70,7 +70,8 @@ mod tests {
         for (head, is_found) in [
             ("POST / HTTP/1.1\r\nContent-Length: 1\r\n", true),
             ("POST / HTTP/1.1\ncontent-LENGTH:1\n", true),
-            ("\r\n\n\r\nPOST / HTTP/1.1\r\nx: a\r\ncontent-length", true),
+            ("\r\n\n\r\nPOST / HTTP/1.1\r\nx: a\r\ncontent-length:", true),
+            ("POST / HTTP/1.1\r\ncontent-length-of-x: 1\r\n", false),
             ("POST /content-length HTTP/1.1\r\nx: content-length: 1\r\n", false),
             ("POST / HTTP/1.1\r\nx-content-length: 1\r\ncontent-lengt\r\n", false),
         ] {

@@ -42,13 +42,22 @@ pub(super) struct Requests {
 
 impl Requests {
     /// Answers one request. An error ends the connection.
-    pub(super) async fn answer(
+    ///
+    /// The request begins with the call and not with the first poll: hyper may read from the connection before it polls.
+    pub(super) fn answer(
         self: Arc<Self>,
         request: Request<Incoming>,
-    ) -> io::Result<Response> {
+    ) -> impl Future<Output = io::Result<Response>> {
         let (head, body) = request.into_parts();
         let (body, named) = self.exchange.begin(body, Pace::new(self.body_period));
-        let request = Request::from_parts(head, body);
+        self.answer_begun(Request::from_parts(head, body), named)
+    }
+
+    async fn answer_begun(
+        self: Arc<Self>,
+        request: Request<Body>,
+        named: NamedLength,
+    ) -> io::Result<Response> {
         let expects_continue = request.headers().contains_key(EXPECT);
         // Bytes of another request may follow where another server saw the end of this one.
         let is_last = named != NamedLength::No && request.headers().contains_key(TRANSFER_ENCODING);
