@@ -193,9 +193,9 @@ async fn a_decision_by_roles_is_recorded_with_the_resource_id_of_the_vault() {
 }
 
 #[tokio::test]
-async fn a_path_of_any_length_needs_a_bounded_space_in_the_log() {
+async fn a_long_path_needs_a_bounded_space_in_the_log() {
     let world = World::new().await;
-    let long = "x".repeat(60_000);
+    let long = "x".repeat(20_000);
 
     let path = format!("/keys/{long}/{}", &long[..5_000]);
     let answer = send(world.http.get(world.url(&path))).await;

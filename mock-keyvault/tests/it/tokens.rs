@@ -148,7 +148,7 @@ async fn a_cut_too_long_or_non_text_token_is_refused() {
     {
         assert!(refused(&world, token).await.contains("IDX12741") || token == "..", "{token}");
     }
-    let huge = format!("{}.b.c", "a".repeat(100_000));
+    let huge = format!("{}.b.c", "a".repeat(60_000));
     assert!(refused(&world, &huge).await.contains("IDX12741"));
     let bytes = HeaderValue::from_bytes(b"Bearer \xff\xfe.\xff.\xff").unwrap();
     let no_text = send(world.http.get(world.url("/keys")).header(AUTHORIZATION, bytes)).await;

@@ -89,8 +89,9 @@ mod tests {
 
     #[tokio::test]
     async fn after_a_period_the_reader_waits_once_more_because_bytes_may_have_arrived_unread() {
-        let waiting = Some(Box::pin(sleep(Duration::ZERO)));
-        let mut pace = Pace { waiting, ..Pace::new(Duration::from_hours(1)) };
+        let mut over = Box::pin(sleep(Duration::ZERO));
+        over.as_mut().await;
+        let mut pace = Pace { waiting: Some(over), ..Pace::new(Duration::from_hours(1)) };
 
         let late = poll_fn(|context| Poll::Ready(pace.poll_wait(context))).await;
 
