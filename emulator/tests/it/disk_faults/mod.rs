@@ -39,7 +39,7 @@ fn wanted(name: &str, usual: usize) -> usize {
     }
 }
 
-/// What the user has chosen of a story.
+/// The tries of a story that the user has chosen.
 #[derive(Clone, Copy, Debug)]
 enum Choice {
     /// As many tries as the test does by itself.
@@ -50,7 +50,7 @@ enum Choice {
     Nothing,
 }
 
-/// What the user has chosen of this story.
+/// The tries of this story that the user has chosen.
 fn choice(story: &str) -> Choice {
     if let Some(stories) = chosen("SEALYARD_TEST_STORIES")
         && !stories.split(',').any(|name| name == story)

@@ -53,7 +53,7 @@ pub(super) enum NamedLength {
     Yes,
 }
 
-/// What is known of the next head.
+/// The findings about the next head.
 #[derive(Clone, Copy, Debug, Default)]
 struct NextHead {
     /// Whether it names a length.
