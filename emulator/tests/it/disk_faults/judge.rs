@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::facts::{Facts, Right, Thing};
 use super::steps::{Reply, Step, ask, look};
-use super::stories::{Content, start};
+use super::stories::{Content, released, start};
 use crate::support::{Client, content};
 
 /// The messages of an error and its causes.
@@ -33,6 +33,8 @@ pub(super) async fn compare(client: &Client, facts: &Facts, strict: bool) -> Vec
 /// The faults of a folder that no process uses: after a start, its content is right, `verify` finds nothing that is damaged or
 /// missing, changes are accepted, and a collection removes nothing that is needed.
 pub(super) async fn judge(data: &Path, facts: &Facts) -> Vec<String> {
+    // Threads of the run before it may not have ended yet.
+    released(data).await;
     let emulator = match start(data).await {
         Ok(emulator) => emulator,
         Err(error) => return vec![format!("no start: {}", chain(&error))],
@@ -40,6 +42,7 @@ pub(super) async fn judge(data: &Path, facts: &Facts) -> Vec<String> {
     let mut faults = judge_running(&emulator, facts).await;
     emulator.shutdown().await;
     if faults.is_empty() {
+        released(data).await;
         // The files that the start has made are those that the next start needs.
         match start(data).await {
             Ok(emulator) => {

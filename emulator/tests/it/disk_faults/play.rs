@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::facts::Facts;
 use super::judge::{chain, compare};
 use super::steps::{Reply, Step};
-use super::stories::{Begins, Content, Story, Template, damage, start};
+use super::stories::{Begins, Content, Story, Template, damage, released, start};
 use crate::support::Client;
 
 /// A folder for one story, whose calls are watched.
@@ -108,6 +108,7 @@ pub(super) async fn play(
     if story.begins == Begins::WithRepair {
         if let Err(words) = repair(&data).await {
             played.refused(&words);
+            released(&data).await;
             return played;
         }
         played.mark(watch);
@@ -139,20 +140,6 @@ pub(super) async fn play(
     emulator.shutdown().await;
     released(&data).await;
     played
-}
-
-/// Waits until no part of an emulator uses the folder, so that its last calls belong to the story.
-async fn released(data: &Path) {
-    for lock in ["lock", "vault/lock"] {
-        for _ in 0..600 {
-            match std::fs::File::open(data.join(lock)) {
-                Ok(file) if file.try_lock().is_err() => {
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-                }
-                _ => break,
-            }
-        }
-    }
 }
 
 async fn take(step: &Step, client: &Client, played: &mut Played, watch: &Watch, ends: bool) {
@@ -191,6 +178,7 @@ async fn warm_up(emulator: &Sealyard) {
 
 /// Repairs a folder. Returns the message of a failure.
 pub(super) async fn repair(data: &Path) -> Result<(), String> {
+    released(data).await;
     let config = Config { data_dir: data.to_owned(), ..Config::default() };
     let examine = move || Repair::examine(config, Clock::system());
     let repair = tokio::task::spawn_blocking(examine).await.map_err(|error| error.to_string())?;

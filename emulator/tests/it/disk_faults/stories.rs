@@ -223,3 +223,17 @@ pub(super) fn damage(data: &Path) {
         std::fs::write(path, bytes).unwrap();
     }
 }
+
+/// Waits until no part of an emulator uses the folder, so that its last calls belong to the story.
+pub(super) async fn released(data: &Path) {
+    for lock in ["lock", "vault/lock"] {
+        for _ in 0..600 {
+            match std::fs::File::open(data.join(lock)) {
+                Ok(file) if file.try_lock().is_err() => {
+                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                }
+                _ => break,
+            }
+        }
+    }
+}
